@@ -1,0 +1,63 @@
+//! From a message to bytes.
+
+use crate::limited::{Limited, Stopped};
+use crate::{EncodeError, Message, UID};
+use serde::Serialize;
+
+/// The message as JSON, the text of a notification. UTF-8.
+///
+/// Fails with [`EncodeError::TooLong`] as soon as there are more than `limit` bytes, so a message
+/// of any size costs no more than that here.
+pub fn to_json<A: Serialize>(
+    message: &Message<'_, A>,
+    limit: usize,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Limited::new(limit, 0);
+    let done = serde_json::to_writer(&mut out, message);
+    finish(out, limit, done.map_err(|error| error.to_string()))
+}
+
+/// The message as MessagePack, the payload of an attachment.
+///
+/// `reserved`: zero bytes in front, not counted in `limit`, for the caller's header (so that a
+/// `bytea` needs no second copy). Fails with [`EncodeError::TooLong`] above `limit`.
+pub fn to_msgpack<A: Serialize>(
+    message: &Message<'_, A>,
+    limit: usize,
+    reserved: usize,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Limited::new(limit, reserved);
+    let mut serializer = rmp_serde::Serializer::new(&mut out).with_struct_map();
+    let done = message.serialize(&mut serializer);
+    finish(out, limit, done.map_err(|error| error.to_string()))
+}
+
+/// The notification that announces an attachment. UTF-8 JSON.
+///
+/// `id`: of the attachment's row; it travels as a string, as a server's `pg` hands it out.
+pub fn header<A>(message: &Message<'_, A>, id: i64) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Header<'a> {
+        uid: &'a str,
+        r#type: u8,
+        nsp: &'a str,
+        attachment_id: String,
+    }
+    let header = Header {
+        uid: UID,
+        r#type: message.operation.message_type(),
+        nsp: message.namespace,
+        attachment_id: id.to_string(),
+    };
+    serde_json::to_vec(&header).expect("strings and a number always serialize")
+}
+
+fn finish(out: Limited, limit: usize, done: Result<(), String>) -> Result<Vec<u8>, EncodeError> {
+    match (done, out.stopped) {
+        (Ok(()), _) => Ok(out.into_bytes()),
+        (Err(_), Some(Stopped::Limit)) => Err(EncodeError::TooLong { limit }),
+        (Err(_), Some(Stopped::Memory)) => Err(EncodeError::OutOfMemory),
+        (Err(error), None) => Err(EncodeError::Argument(error)),
+    }
+}

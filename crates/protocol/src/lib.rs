@@ -1,0 +1,44 @@
+//! What travels between Postgres and servers that use `@socket.io/postgres-adapter`.
+//!
+//! [`Message`] is the one message type. It serializes with serde to
+//! * JSON, the text of a notification ([`to_json`]), and
+//! * MessagePack, the payload of an attachment's row ([`to_msgpack`]),
+//!   announced by a [`header`].
+//!
+//! No I/O, no Postgres, no unsafe. Facts about the adapters were read in, and measured against,
+//! their releases 0.1.0 to 0.5.0.
+
+mod encode;
+mod error;
+mod limited;
+mod message;
+mod names;
+mod number;
+mod placeholder;
+
+pub use encode::{header, to_json, to_msgpack};
+pub use error::EncodeError;
+pub use message::{Flags, Message, Operation, Target};
+pub use names::{
+    ReservedEvent, channel, check_broadcast_event, check_server_side_event, namespace,
+};
+pub use number::Number;
+pub use placeholder::{Binaries, PLACEHOLDER_KEY, PLACEHOLDER_NUM, PlaceholderError};
+
+/// The sender's name that servers don't count as a node of the cluster (`EMITTER_UID`).
+pub const UID: &str = "emitter";
+
+/// The mark without which the workers of a Node cluster drop a message: the primary
+/// (`setupPrimary` of the adapter, 0.4.0 on) forwards it as it is, and `@socket.io/cluster-adapter`
+/// in the workers looks for this under `source` (`MESSAGE_SOURCE`). Other adapters ignore it.
+pub const SOURCE: &str = "_sio_adapter";
+
+/// The key of a JSON object that `@msgpack/msgpack` refuses to decode: the whole attachment would
+/// be lost in every server.
+pub const UNDECODABLE_KEY: &str = "__proto__";
+
+/// The deepest nesting of arrays and objects in an argument that is encoded.
+///
+/// Ours, and far below what would hurt: a server hands every packet to `JSON.stringify`, which
+/// recurses and throws, in the server, somewhere above 5,000 levels.
+pub const MAX_DEPTH: usize = 512;

@@ -1,0 +1,59 @@
+//! A growing buffer that stops at a limit instead of filling the memory.
+
+use std::io;
+
+/// Collects bytes; fails as soon as there would be more than `limit`.
+pub(crate) struct Limited {
+    bytes: Vec<u8>,
+    limit: usize,
+    pub(crate) stopped: Option<Stopped>,
+}
+
+/// Why nothing more was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Limit,
+    Memory,
+}
+
+impl Limited {
+    /// `reserved`: bytes that are already there, zeroed and not counted, for a header of the caller.
+    pub(crate) fn new(limit: usize, reserved: usize) -> Self {
+        let mut bytes = Vec::with_capacity(reserved + limit.min(1024));
+        bytes.resize(reserved, 0);
+        Self {
+            bytes,
+            limit: limit.saturating_add(reserved),
+            stopped: None,
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl io::Write for Limited {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        self.write_all(chunk)?;
+        Ok(chunk.len())
+    }
+
+    fn write_all(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if chunk.len() > self.limit - self.bytes.len() {
+            self.stopped = Some(Stopped::Limit);
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        // An infallible reservation would abort the process, and with it the whole server.
+        if self.bytes.try_reserve(chunk.len()).is_err() {
+            self.stopped = Some(Stopped::Memory);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
