@@ -1,0 +1,132 @@
+//! Events to clients.
+
+use crate::api::params::{self, Args};
+use crate::delivery;
+use crate::error::Error;
+use crate::pg::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArray};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use socketio_emitter_protocol::{Flags, Operation, Target, check_broadcast_event};
+use std::borrow::Cow;
+
+/// Sends an event with one argument, or none, to the clients in any of `rooms`.
+///
+/// Part of the caller's transaction: delivered when it commits, in order, once per call, and never
+/// if it, or the savepoint around it, is rolled back.
+///
+/// * `ns`: the namespace; a slash in front is added where it lacks.
+/// * `rooms`: `'{}'` is every client of the namespace; a client in several gets one copy. NULL or
+///   a NULL in it is an error, 22004.
+/// * `event`: not one of Socket.IO's own, 22023.
+/// * `payload`: NULL (the default) sends no argument; JSON null is `'null'::jsonb`.
+/// * `except_rooms`: clients in them get nothing.
+/// * `volatile`: clients that aren't ready to receive may miss the event.
+/// * `compress`: whether servers compress; NULL (the default) leaves it to them.
+/// * `binaries`: what `sio_buffer(n)` in the payload stands for; each must be named, 22023.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments)]
+fn sio_emit<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    event: Option<Text<'a>>,
+    payload: default!(Option<Jsonb<'a>>, "NULL"),
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+    volatile: default!(Option<bool>, "false"),
+    compress: default!(Option<bool>, "NULL"),
+    binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
+    Ok(broadcast.send(c"sio_emit()", &Args::payload(payload, binaries)?)?)
+}
+
+/// [`sio_emit`] with any number of arguments; an SQL NULL in `args` is a JSON null. `args` NULL is
+/// an error, 22004.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments)]
+fn sio_emit_args<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    event: Option<Text<'a>>,
+    args: Option<JsonbArray<'a>>,
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+    volatile: default!(Option<bool>, "false"),
+    compress: default!(Option<bool>, "NULL"),
+    binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
+    Ok(broadcast.send(c"sio_emit_args()", &Args::list(args, binaries)?)?)
+}
+
+/// [`sio_emit`] with one binary argument, which clients get as a `Buffer` or `ArrayBuffer`.
+/// `payload` NULL is an error, 22004.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments)]
+fn sio_emit_binary<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    event: Option<Text<'a>>,
+    payload: Option<Bytea<'a>>,
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+    volatile: default!(Option<bool>, "false"),
+    compress: default!(Option<bool>, "NULL"),
+) -> Result<(), ErrorReport> {
+    let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
+    Ok(broadcast.send(c"sio_emit_binary()", &Args::binary(payload)?)?)
+}
+
+/// An event to clients, but for its arguments.
+pub(super) struct Broadcast<'a> {
+    pub namespace: String,
+    event: Cow<'a, str>,
+    rooms: Vec<Cow<'a, str>>,
+    except: Vec<Cow<'a, str>>,
+    flags: Flags,
+}
+
+impl<'a> Broadcast<'a> {
+    pub fn new(
+        ns: Option<Text<'a>>,
+        rooms: Option<TextArray<'a>>,
+        event: Option<Text<'a>>,
+        except_rooms: Option<TextArray<'a>>,
+        volatile: Option<bool>,
+        compress: Option<bool>,
+    ) -> Result<Self, Error> {
+        let namespace = params::namespace(ns)?;
+        let rooms = params::target_rooms(rooms)?;
+        let event = params::text(event, "event")?;
+        check_broadcast_event(&event)?;
+        Ok(Self {
+            namespace,
+            event,
+            rooms,
+            except: params::rooms(except_rooms, "except_rooms")?,
+            flags: Flags {
+                volatile: params::required(volatile, "volatile")?,
+                compress,
+            },
+        })
+    }
+
+    pub fn operation<'m, A>(&'m self, args: &'m [A]) -> Operation<'m, A> {
+        Operation::Emit {
+            event: &self.event,
+            args,
+            target: Target {
+                rooms: &self.rooms,
+                except: &self.except,
+            },
+            flags: self.flags,
+        }
+    }
+
+    fn send(&self, function: &std::ffi::CStr, args: &Args<'_>) -> Result<(), Error> {
+        let list = args.serializable();
+        delivery::send(
+            function,
+            &self.namespace,
+            self.operation(&list),
+            &args.context,
+        )
+    }
+}

@@ -1,0 +1,8 @@
+//! The SQL functions: thin, a file per group. They check their arguments and hand on a message.
+
+mod emit;
+mod housekeeping;
+mod inspect;
+mod params;
+mod server_side;
+mod sockets;

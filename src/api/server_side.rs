@@ -1,0 +1,57 @@
+//! Events to the servers themselves.
+
+use crate::api::params::{self, Args};
+use crate::delivery;
+use crate::error::Error;
+use crate::pg::datum::{ByteaArray, Jsonb, JsonbArray, Text};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use socketio_emitter_protocol::{Operation, check_server_side_event};
+use std::ffi::CStr;
+
+/// Raises an event on every server of the namespace (`io.of(ns).on(event, …)`).
+///
+/// Parameters as in `sio_emit`. Refuses, with 22023, the names that a server would take for its
+/// own: `connect`, `connection`, `new_namespace`.
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_server_side_emit<'a>(
+    ns: Option<Text<'a>>,
+    event: Option<Text<'a>>,
+    payload: default!(Option<Jsonb<'a>>, "NULL"),
+    binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    Ok(send(c"sio_server_side_emit()", ns, event, || {
+        Args::payload(payload, binaries)
+    })?)
+}
+
+/// `sio_server_side_emit` with any number of arguments; an SQL NULL in `args` is a JSON null.
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_server_side_emit_args<'a>(
+    ns: Option<Text<'a>>,
+    event: Option<Text<'a>>,
+    args: Option<JsonbArray<'a>>,
+    binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    Ok(send(c"sio_server_side_emit_args()", ns, event, || {
+        Args::list(args, binaries)
+    })?)
+}
+
+fn send<'a>(
+    function: &CStr,
+    ns: Option<Text<'a>>,
+    event: Option<Text<'a>>,
+    args: impl FnOnce() -> Result<Args<'a>, Error>,
+) -> Result<(), Error> {
+    let namespace = params::namespace(ns)?;
+    let event = params::text(event, "event")?;
+    check_server_side_event(&event)?;
+    let args = args()?;
+    let list = args.serializable();
+    let operation = Operation::ServerSideEmit {
+        event: &event,
+        args: &list,
+    };
+    delivery::send(function, &namespace, operation, &args.context)
+}

@@ -1,0 +1,103 @@
+//! Commands about clients' sockets.
+
+use crate::api::params::{self, Args};
+use crate::delivery;
+use crate::error::Error;
+use crate::pg::datum::{Text, TextArray};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use socketio_emitter_protocol::{Operation, Target};
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+/// Makes the sockets in any of `rooms`, less those in `except_rooms`, join `join_rooms`.
+///
+/// `rooms '{}'`: every socket of the namespace. NULL for any parameter, or in a list, is an error,
+/// 22004.
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_sockets_join<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    join_rooms: Option<TextArray<'a>>,
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let sockets = Sockets::new(ns, rooms, except_rooms)?;
+    let rooms = params::rooms(join_rooms, "join_rooms")?;
+    Ok(
+        sockets.send(c"sio_sockets_join()", |target| Operation::SocketsJoin {
+            target,
+            rooms: &rooms,
+        })?,
+    )
+}
+
+/// Makes them leave `leave_rooms`; otherwise as [`sio_sockets_join`].
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_sockets_leave<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    leave_rooms: Option<TextArray<'a>>,
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let sockets = Sockets::new(ns, rooms, except_rooms)?;
+    let rooms = params::rooms(leave_rooms, "leave_rooms")?;
+    Ok(
+        sockets.send(c"sio_sockets_leave()", |target| Operation::SocketsLeave {
+            target,
+            rooms: &rooms,
+        })?,
+    )
+}
+
+/// Disconnects them from the namespace; with `close`, closes the connection below too.
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_disconnect_sockets<'a>(
+    ns: Option<Text<'a>>,
+    rooms: Option<TextArray<'a>>,
+    close: default!(Option<bool>, "false"),
+    except_rooms: default!(Option<TextArray<'a>>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let sockets = Sockets::new(ns, rooms, except_rooms)?;
+    let close = params::required(close, "close")?;
+    Ok(sockets.send(c"sio_disconnect_sockets()", |target| {
+        Operation::DisconnectSockets { target, close }
+    })?)
+}
+
+/// Whom a command is about.
+struct Sockets<'a> {
+    namespace: String,
+    rooms: Vec<Cow<'a, str>>,
+    except: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Sockets<'a> {
+    fn new(
+        ns: Option<Text<'a>>,
+        rooms: Option<TextArray<'a>>,
+        except_rooms: Option<TextArray<'a>>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            namespace: params::namespace(ns)?,
+            rooms: params::target_rooms(rooms)?,
+            except: params::rooms(except_rooms, "except_rooms")?,
+        })
+    }
+
+    fn send<'m>(
+        &'m self,
+        function: &CStr,
+        operation: impl FnOnce(Target<'m>) -> Operation<'m, crate::payload::Serializable<'m>>,
+    ) -> Result<(), Error> {
+        let target = Target {
+            rooms: &self.rooms,
+            except: &self.except,
+        };
+        delivery::send(
+            function,
+            &self.namespace,
+            operation(target),
+            &Args::none().context,
+        )
+    }
+}

@@ -1,0 +1,9 @@
+//! From a message to the servers: encoded, routed, notified when the transaction commits.
+
+mod attachments;
+mod notify;
+mod route;
+mod sequence;
+
+pub use attachments::delete_older_than;
+pub use route::{preview, send};

@@ -1,0 +1,45 @@
+//! NOTIFY: the channel's name as LISTEN has it, the text in the database's encoding.
+
+use crate::error::Error;
+use crate::pg::encoding::{self, Unconvertible};
+use crate::pg::notify::{self, CHANNEL_LIMIT};
+use crate::settings;
+use std::ffi::CString;
+
+/// The channel that servers of a namespace listen on, as `LISTEN` truncates its name.
+///
+/// `namespace`: with its slash.
+pub fn channel(namespace: &str) -> Result<CString, Error> {
+    let prefix = settings::channel_prefix();
+    let prefix = encoding::to_utf8(prefix.as_bytes())
+        .map_err(|error| unconvertible("socketio_emitter.channel_prefix", error))?;
+    let name = socketio_emitter_protocol::channel(&prefix, namespace);
+    let name = in_database_encoding(name.into_bytes(), "ns")?;
+    Ok(c_string(encoding::clip(&name, CHANNEL_LIMIT).to_vec()))
+}
+
+/// UTF-8 text as the database has it.
+///
+/// `parameter`: what an error names.
+pub fn in_database_encoding(text: Vec<u8>, parameter: &'static str) -> Result<Vec<u8>, Error> {
+    encoding::from_utf8(text).map_err(|error| unconvertible(parameter, error))
+}
+
+/// Queues one notification for the commit.
+///
+/// `text`: in the database's encoding, shorter than [`notify::PAYLOAD_LIMIT`].
+pub fn send(channel: &CString, text: Vec<u8>) {
+    notify::notify(channel, &c_string(text));
+}
+
+fn unconvertible(parameter: &'static str, _: Unconvertible) -> Error {
+    Error::Encoding {
+        parameter,
+        encoding: encoding::database_encoding_name(),
+    }
+}
+
+/// Text without a NUL, as C has it.
+pub fn c_string(text: Vec<u8>) -> CString {
+    CString::new(text).expect("Postgres's text has no NUL, and JSON escapes it")
+}

@@ -1,0 +1,124 @@
+//! The one place that chooses a message's way: a notification of its own, or the table.
+
+use crate::delivery::{attachments, notify, sequence};
+use crate::error::Error;
+use crate::payload::{Argument, Context, Serializable};
+use crate::pg::{bytea, encoding, transaction};
+use crate::settings;
+use socketio_emitter_protocol::{EncodeError, Message, Operation, header, to_json, to_msgpack};
+use std::ffi::{CStr, CString};
+
+/// A message with what its arguments share.
+pub type Outgoing<'a> = Message<'a, Serializable<'a>>;
+
+/// Sends a message when the transaction commits.
+///
+/// `function`: the SQL function, for the error of a read-only transaction.
+pub fn send(
+    function: &CStr,
+    namespace: &str,
+    operation: Operation<'_, Serializable<'_>>,
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    transaction::prevent_if_read_only(function);
+    let mut message = Message {
+        namespace,
+        operation,
+        sequence: Some(sequence::peek()),
+    };
+    let channel = notify::channel(namespace)?;
+    let text = match short_text(&message, context)? {
+        Some(text) => text,
+        None => {
+            message.sequence = None;
+            let payload = attachment(&message, context)?;
+            let id = attachments::insert(&bytea::ByteaBuf::new(payload))?;
+            notify::in_database_encoding(header(&message, id), "ns")?
+        }
+    };
+    notify::send(&channel, text);
+    sequence::advance();
+    Ok(())
+}
+
+/// What [`send`] would do.
+pub struct Preview {
+    /// In the database's encoding.
+    pub channel: Vec<u8>,
+    /// The message as JSON, in the database's encoding; placeholders stand for binaries.
+    pub message: CString,
+    /// Size of the notification's text, or of the attachment's payload.
+    pub bytes: usize,
+    pub attachment: bool,
+}
+
+/// Encodes a message as [`send`] does, and sends nothing.
+pub fn preview(
+    namespace: &str,
+    operation: Operation<'_, Serializable<'_>>,
+    context: &Context<'_>,
+) -> Result<Preview, Error> {
+    let mut message = Message {
+        namespace,
+        operation,
+        sequence: Some(sequence::peek()),
+    };
+    let channel = notify::channel(namespace)?.into_bytes();
+    if let Some(text) = short_text(&message, context)? {
+        return Ok(Preview {
+            channel,
+            bytes: text.len(),
+            message: notify::c_string(text),
+            attachment: false,
+        });
+    }
+    message.sequence = None;
+    let bytes = attachment(&message, context)?.len() - bytea::HEADER;
+    let text = to_json(&message, bytea::PAYLOAD_LIMIT).map_err(|error| reason(error, context))?;
+    Ok(Preview {
+        channel,
+        message: notify::c_string(notify::in_database_encoding(text, "payload")?),
+        bytes,
+        attachment: true,
+    })
+}
+
+/// The message as a notification's text in the database's encoding, if it may go that way.
+fn short_text(message: &Outgoing<'_>, context: &Context<'_>) -> Result<Option<Vec<u8>>, Error> {
+    if has_binary(message, context) {
+        return Ok(None);
+    }
+    let threshold = settings::payload_threshold();
+    // In UTF-8 the text may be longer than in the database's encoding, which is what counts.
+    let limit = (threshold - 1) * encoding::utf8_growth();
+    let text = match to_json(message, limit) {
+        Ok(text) => text,
+        Err(EncodeError::TooLong { .. }) => return Ok(None),
+        Err(error) => return Err(reason(error, context)),
+    };
+    let text = notify::in_database_encoding(text, "payload")?;
+    Ok((text.len() < threshold).then_some(text))
+}
+
+fn has_binary(message: &Outgoing<'_>, context: &Context<'_>) -> bool {
+    let args = match &message.operation {
+        Operation::Emit { args, .. } | Operation::ServerSideEmit { args, .. } => *args,
+        _ => &[],
+    };
+    context.has_binaries()
+        || args
+            .iter()
+            .any(|arg| matches!(arg.argument, Argument::Bytes(_)))
+}
+
+/// The message as an attachment's payload, with room for the header of a `bytea` in front.
+fn attachment(message: &Outgoing<'_>, context: &Context<'_>) -> Result<Vec<u8>, Error> {
+    let payload = to_msgpack(message, bytea::PAYLOAD_LIMIT, bytea::HEADER)
+        .map_err(|error| reason(error, context))?;
+    context.check_all_named()?;
+    Ok(payload)
+}
+
+fn reason(error: EncodeError, context: &Context<'_>) -> Error {
+    context.take_failure().unwrap_or(Error::Encode(error))
+}

@@ -1,0 +1,26 @@
+//! A number for each message of a transaction.
+
+use crate::pg::transaction;
+use std::cell::Cell;
+
+thread_local! {
+    /// The transaction's start and the number of its next message.
+    static NEXT: Cell<(i64, u64)> = const { Cell::new((i64::MIN, 0)) };
+}
+
+/// The number that the next message of the transaction gets, from 0.
+///
+/// Postgres collapses equal notifications of one transaction (`AsyncExistsPendingNotify` in
+/// async.c); numbers make equal messages differ. They restart with each transaction, known by its
+/// start. Two transactions of the same microsecond would share a row of numbers: still no two equal.
+pub fn peek() -> u64 {
+    let now = transaction::start();
+    let (start, next) = NEXT.get();
+    if start == now { next } else { 0 }
+}
+
+/// Takes that number; a rolled back savepoint doesn't give it back.
+pub fn advance() {
+    let next = peek() + 1;
+    NEXT.set((transaction::start(), next));
+}

@@ -1,0 +1,231 @@
+//! What can go wrong, and the one place where it becomes SQLSTATE, message, detail and hint.
+
+use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::panic::ErrorReport;
+use socketio_emitter_protocol::{
+    EncodeError, MAX_DEPTH, PlaceholderError, ReservedEvent, UNDECODABLE_KEY,
+};
+
+/// Refusals of a call. In all of them nothing was sent and nothing stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// A parameter without which the call means nothing.
+    Null {
+        parameter: &'static str,
+    },
+    /// `element` counts from 1, as SQL does.
+    NullElement {
+        parameter: &'static str,
+        element: usize,
+    },
+    Dimensions {
+        parameter: &'static str,
+        dimensions: usize,
+    },
+    /// A value outside of what the parameter takes.
+    Value {
+        parameter: &'static str,
+        value: String,
+        wanted: &'static str,
+    },
+    ReservedEvent(ReservedEvent),
+    /// `socketio_emitter.require_rooms` is on.
+    EmptyRooms,
+    /// A placeholder and the binaries don't fit together.
+    Placeholder {
+        /// Where the placeholders are.
+        parameter: &'static str,
+        error: PlaceholderError,
+    },
+    /// A key that servers can't decode from an attachment.
+    UndecodableKey {
+        parameter: &'static str,
+    },
+    TooDeep {
+        parameter: &'static str,
+    },
+    Encode(EncodeError),
+    /// Text of the database that UTF-8 has no form for, or text that claims to be UTF-8 and isn't.
+    Encoding {
+        parameter: &'static str,
+        encoding: String,
+    },
+    CorruptJsonb {
+        parameter: &'static str,
+    },
+    MissingTable {
+        name: String,
+    },
+    NotATable {
+        name: String,
+    },
+    TableShape {
+        name: String,
+        column: &'static str,
+        wanted: &'static str,
+    },
+}
+
+/// Characters of a value that an error repeats.
+const SHOWN: usize = 60;
+
+/// The start of a value from a call, fit for one line of a message.
+pub fn shorten(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let (code, message, hint) = error.describe();
+        let report = ErrorReport::new(code, message, "socketio_emitter");
+        match hint {
+            Some(hint) => report.set_hint(hint),
+            None => report,
+        }
+    }
+}
+
+impl Error {
+    fn describe(self) -> (Code, String, Option<String>) {
+        match self {
+            Error::Null { parameter } => (
+                Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                format!("parameter \"{parameter}\" must not be null"),
+                Error::null_hint(parameter),
+            ),
+            Error::NullElement { parameter, element } => (
+                Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                format!("parameter \"{parameter}\" must not contain null, as its element {element} does"),
+                (parameter == "rooms").then(|| {
+                    "If a room that is null means no room, leave it out with array_remove(…, NULL), \
+                     and don't emit when none remains: an empty list reaches every client."
+                        .to_owned()
+                }),
+            ),
+            Error::Dimensions {
+                parameter,
+                dimensions,
+            } => (
+                Code::ERRCODE_ARRAY_ELEMENT_ERROR,
+                format!("parameter \"{parameter}\" must be a one-dimensional array, not one of {dimensions} dimensions"),
+                None,
+            ),
+            Error::Value {
+                parameter,
+                value,
+                wanted,
+            } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("parameter \"{parameter}\" must be {wanted}, not {}", shorten(&value)),
+                None,
+            ),
+            Error::ReservedEvent(ReservedEvent(event)) => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("parameter \"event\": \"{}\" is a reserved event name", shorten(&event)),
+                Some("Socket.IO raises events of this name itself; choose another.".to_owned()),
+            ),
+            Error::EmptyRooms => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"rooms\" must not be empty while socketio_emitter.require_rooms is on".to_owned(),
+                Some("An empty list reaches every client of the namespace; turn the setting off for a call that means it.".to_owned()),
+            ),
+            Error::Placeholder { parameter, error } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                match error {
+                    PlaceholderError::NoSuchBinary { num, count } => format!(
+                        "parameter \"{parameter}\" has a placeholder with num {num}, but parameter \"binaries\" has {count} elements"
+                    ),
+                    PlaceholderError::Malformed => format!(
+                        "parameter \"{parameter}\" has a placeholder without an integer num, or with other keys beside it"
+                    ),
+                    PlaceholderError::Unnamed { num } => format!(
+                        "parameter \"binaries\": no placeholder in \"{parameter}\" stands for element {}",
+                        num + 1
+                    ),
+                },
+                Some("sio_buffer(0) stands for binaries[1], sio_buffer(1) for binaries[2].".to_owned()),
+            ),
+            Error::UndecodableKey { parameter } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("parameter \"{parameter}\" has an object with the key \"{UNDECODABLE_KEY}\", which no server can decode from a binary or long message"),
+                Some("Leave the key out: jsonb - '__proto__' does at the top level.".to_owned()),
+            ),
+            Error::TooDeep { parameter } => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("parameter \"{parameter}\" is nested deeper than {MAX_DEPTH} levels"),
+                None,
+            ),
+            Error::Encode(EncodeError::OutOfMemory) => (
+                Code::ERRCODE_OUT_OF_MEMORY,
+                EncodeError::OutOfMemory.to_string(),
+                None,
+            ),
+            Error::Encode(error @ EncodeError::TooLong { .. }) => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                error.to_string(),
+                Some("Send it in parts, or send where clients can fetch it.".to_owned()),
+            ),
+            Error::Encode(error @ EncodeError::Argument(_)) => {
+                (Code::ERRCODE_INTERNAL_ERROR, error.to_string(), None)
+            }
+            Error::Encoding {
+                parameter,
+                encoding,
+            } => (
+                Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+                format!("parameter \"{parameter}\" holds text that can't be converted between encoding {encoding} and UTF-8"),
+                None,
+            ),
+            Error::CorruptJsonb { parameter } => (
+                Code::ERRCODE_DATA_CORRUPTED,
+                format!("parameter \"{parameter}\" is corrupt jsonb"),
+                None,
+            ),
+            Error::MissingTable { name } => (
+                Code::ERRCODE_UNDEFINED_TABLE,
+                format!("attachments table \"{name}\" does not exist"),
+                Some("Create it as the documentation of the servers' adapter says, or let the setting socketio_emitter.table_name name it.".to_owned()),
+            ),
+            Error::NotATable { name } => (
+                Code::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("attachments table \"{name}\" is not a table"),
+                None,
+            ),
+            Error::TableShape {
+                name,
+                column,
+                wanted,
+            } => (
+                Code::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("attachments table \"{name}\" has no column \"{column}\" of type {wanted}"),
+                Some("It must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
+            ),
+        }
+    }
+
+    fn null_hint(parameter: &str) -> Option<String> {
+        let hint = match parameter {
+            "rooms" => {
+                "'{}' reaches every client of the namespace; null is an error, so that a list that was computed wrongly reaches nobody."
+            }
+            "args" => "'{}' sends the event without arguments.",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl From<ReservedEvent> for Error {
+    fn from(error: ReservedEvent) -> Self {
+        Error::ReservedEvent(error)
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Error::Encode(error)
+    }
+}

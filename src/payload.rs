@@ -1,0 +1,215 @@
+//! An event's arguments, from Postgres's forms to what the protocol serializes.
+//!
+//! A `jsonb` is walked where it lies: no text, no tree, in both wire forms.
+
+use crate::error::Error;
+use crate::pg::encoding;
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
+use socketio_emitter_jsonb::{Corrupt, Object, Value};
+use socketio_emitter_protocol::{
+    Binaries, MAX_DEPTH, Number, PLACEHOLDER_KEY, PLACEHOLDER_NUM, PlaceholderError,
+    UNDECODABLE_KEY,
+};
+use std::cell::RefCell;
+
+/// One argument of an event.
+#[derive(Debug, Clone, Copy)]
+pub enum Argument<'a> {
+    /// JSON null.
+    Null,
+    /// Binary jsonb.
+    Jsonb(&'a [u8]),
+    Bytes(&'a [u8]),
+}
+
+/// What all arguments of an event share.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The parameter that errors name.
+    parameter: &'static str,
+    /// What placeholders in the JSON stand for.
+    binaries: Binaries<'a>,
+    /// Why serializing stopped: serde's own errors carry only a text.
+    failure: RefCell<Option<Error>>,
+}
+
+impl<'a> Context<'a> {
+    /// `parameter`: the SQL parameter that the arguments come from.
+    pub fn new(parameter: &'static str, binaries: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self {
+            parameter,
+            binaries: Binaries::new(binaries),
+            failure: RefCell::new(None),
+        }
+    }
+
+    pub fn has_binaries(&self) -> bool {
+        !self.binaries.is_empty()
+    }
+
+    /// After the arguments were encoded with their binaries.
+    pub fn check_all_named(&self) -> Result<(), Error> {
+        self.binaries
+            .check_all_named()
+            .map_err(|error| self.placeholder_error(error))
+    }
+
+    /// The reason behind a failed serialization, if it was ours.
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    fn fail<S: Serializer>(&self, error: Error) -> S::Error {
+        self.failure.replace(Some(error));
+        S::Error::custom("see the context")
+    }
+
+    fn placeholder_error(&self, error: PlaceholderError) -> Error {
+        Error::Placeholder {
+            parameter: self.parameter,
+            error,
+        }
+    }
+
+    fn corrupt<S: Serializer>(&self, _: Corrupt) -> S::Error {
+        self.fail::<S>(Error::CorruptJsonb {
+            parameter: self.parameter,
+        })
+    }
+}
+
+/// An argument ready to be serialized.
+#[derive(Debug, Clone, Copy)]
+pub struct Serializable<'a> {
+    pub argument: Argument<'a>,
+    pub context: &'a Context<'a>,
+}
+
+impl Serialize for Serializable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.argument {
+            Argument::Null => serializer.serialize_unit(),
+            Argument::Bytes(bytes) => serializer.serialize_bytes(bytes),
+            Argument::Jsonb(payload) => Node {
+                value: socketio_emitter_jsonb::root(payload)
+                    .map_err(|corrupt| self.context.corrupt::<S>(corrupt))?,
+                depth: 0,
+                context: self.context,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+/// A JSON value inside an argument.
+struct Node<'a> {
+    value: Value<'a>,
+    /// Containers around it.
+    depth: usize,
+    context: &'a Context<'a>,
+}
+
+impl Node<'_> {
+    fn child<'b>(&'b self, value: Value<'b>) -> Node<'b> {
+        Node {
+            value,
+            depth: self.depth + 1,
+            context: self.context,
+        }
+    }
+}
+
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let context = self.context;
+        let text = |bytes| {
+            encoding::to_utf8(bytes).map_err(|_| {
+                context.fail::<S>(Error::Encoding {
+                    parameter: context.parameter,
+                    encoding: encoding::database_encoding_name(),
+                })
+            })
+        };
+        if self.depth >= MAX_DEPTH && matches!(self.value, Value::Array(_) | Value::Object(_)) {
+            return Err(context.fail::<S>(Error::TooDeep {
+                parameter: context.parameter,
+            }));
+        }
+        match self.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(boolean) => serializer.serialize_bool(boolean),
+            Value::String(string) => serializer.serialize_str(&text(string)?),
+            Value::Number(numeric) => match numeric.as_i64() {
+                Some(integer) => Number::Integer(integer).serialize(serializer),
+                None => {
+                    let mut decimal = String::new();
+                    numeric.write_text(&mut decimal);
+                    Number::Decimal(&decimal).serialize(serializer)
+                }
+            },
+            Value::Array(array) => {
+                let mut sequence = serializer.serialize_seq(Some(array.len()))?;
+                for element in array.iter() {
+                    let element = element.map_err(|corrupt| context.corrupt::<S>(corrupt))?;
+                    sequence.serialize_element(&self.child(element))?;
+                }
+                sequence.end()
+            }
+            Value::Object(object) => {
+                let is_msgpack = !serializer.is_human_readable();
+                // JSON goes out as it came in; only MessagePack has a form for the binary itself.
+                if is_msgpack && context.has_binaries() {
+                    let found =
+                        placeholder(&object).map_err(|corrupt| context.corrupt::<S>(corrupt))?;
+                    if let Some(Placeholder { num }) = found {
+                        return match context.binaries.take(num) {
+                            Ok(bytes) => serializer.serialize_bytes(bytes),
+                            Err(error) => Err(context.fail::<S>(context.placeholder_error(error))),
+                        };
+                    }
+                }
+                let mut map = serializer.serialize_map(Some(object.len()))?;
+                let members = object
+                    .iter()
+                    .map_err(|corrupt| context.corrupt::<S>(corrupt))?;
+                for member in members {
+                    let (key, value) = member.map_err(|corrupt| context.corrupt::<S>(corrupt))?;
+                    if is_msgpack && key == UNDECODABLE_KEY.as_bytes() {
+                        return Err(context.fail::<S>(Error::UndecodableKey {
+                            parameter: context.parameter,
+                        }));
+                    }
+                    map.serialize_entry(&text(key)?, &self.child(value))?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// A placeholder's number, or none if it isn't well-formed.
+struct Placeholder {
+    num: Option<i64>,
+}
+
+/// Whether the object is a placeholder.
+///
+/// As in socket.io-parser, what makes one is `"_placeholder": true`. The parser would throw away
+/// other keys beside it; here they make it malformed.
+fn placeholder(object: &Object<'_>) -> Result<Option<Placeholder>, Corrupt> {
+    let mut is_placeholder = false;
+    let mut num = None;
+    for member in object.iter()? {
+        let (key, value) = member?;
+        if key == PLACEHOLDER_KEY.as_bytes() {
+            is_placeholder = matches!(value, Value::Bool(true));
+        } else if key == PLACEHOLDER_NUM.as_bytes()
+            && let Value::Number(numeric) = value
+        {
+            num = numeric.as_i64();
+        }
+    }
+    Ok(is_placeholder.then(|| Placeholder {
+        num: num.filter(|_| object.len() == 2),
+    }))
+}

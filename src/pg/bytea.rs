@@ -1,0 +1,32 @@
+//! A `bytea` built in Rust's memory and handed to Postgres as it is.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{pg_sys, varlena};
+
+/// Bytes to leave free in front of the payload.
+pub const HEADER: usize = pg_sys::VARHDRSZ;
+
+/// The longest payload of a `bytea`, in bytes: `MaxAllocSize` (`src/include/utils/memutils.h`)
+/// less the header.
+pub const PAYLOAD_LIMIT: usize = 0x3FFF_FFFF - HEADER;
+
+/// [`HEADER`] bytes, then the payload.
+#[derive(Debug)]
+pub struct ByteaBuf(Vec<u8>);
+
+impl ByteaBuf {
+    /// `bytes`: [`HEADER`] bytes of any value, then at most [`PAYLOAD_LIMIT`] of payload.
+    pub fn new(mut bytes: Vec<u8>) -> Self {
+        assert!(bytes.len() >= HEADER && bytes.len() - HEADER <= PAYLOAD_LIMIT);
+        // SAFETY: the buffer starts with room for the header; an allocation of this size is
+        // aligned for it (malloc aligns to 16 bytes).
+        unsafe { varlena::set_varsize_4b(bytes.as_mut_ptr().cast(), bytes.len() as i32) };
+        Self(bytes)
+    }
+
+    /// The value as an argument of a query, borrowed: no copy is made.
+    pub fn as_argument(&self) -> DatumWithOid<'_> {
+        // SAFETY: a valid varlena of that type, which outlives the argument.
+        unsafe { DatumWithOid::new(pg_sys::Datum::from(self.0.as_ptr()), pg_sys::BYTEAOID) }
+    }
+}

@@ -1,0 +1,139 @@
+//! Look-ups in the catalogs that ask for no right and follow no search path.
+
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+
+/// The schema that the extension was created in.
+pub fn extension_schema(extension: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: reads the row of pg_extension by its unique index; the relation and the scan are
+    // closed on the way out, and by Postgres after an ERROR. The tuple is read before that.
+    unsafe {
+        let relation = pg_sys::table_open(
+            pg_sys::ExtensionRelationId,
+            pg_sys::AccessShareLock as pg_sys::LOCKMODE,
+        );
+        let mut key = pg_sys::ScanKeyData::default();
+        pg_sys::ScanKeyInit(
+            &mut key,
+            pg_sys::Anum_pg_extension_extname as pg_sys::AttrNumber,
+            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+            pg_sys::Oid::from_u32(pg_sys::F_NAMEEQ),
+            pg_sys::Datum::from(extension.as_ptr()),
+        );
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            pg_sys::Oid::from_u32(pg_sys::ExtensionNameIndexId),
+            true,
+            std::ptr::null_mut(),
+            1,
+            &mut key,
+        );
+        let tuple = pg_sys::systable_getnext(scan);
+        let schema = (!tuple.is_null()).then(|| {
+            let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_extension>();
+            (*form).extnamespace
+        });
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        schema
+    }
+}
+
+/// The parts of a possibly qualified, possibly quoted SQL name: none for an empty text, `None` if
+/// it isn't a list of identifiers joined by dots. Folds to lower case as SQL does.
+pub fn split_name(name: &CStr) -> Option<Vec<CString>> {
+    // SAFETY: the function writes to its input, so it gets a copy that outlives the list of
+    // pointers into it.
+    unsafe {
+        let copy = pg_sys::pstrdup(name.as_ptr());
+        let mut list: *mut pg_sys::List = std::ptr::null_mut();
+        if !pg_sys::SplitIdentifierString(copy, b'.' as _, &mut list) {
+            return None;
+        }
+        let parts = (0..list_length(list))
+            .map(|i| {
+                let part = pg_sys::list_nth(list, i).cast::<std::ffi::c_char>();
+                CStr::from_ptr(part).to_owned()
+            })
+            .collect();
+        pg_sys::list_free(list);
+        pg_sys::pfree(copy.cast());
+        Some(parts)
+    }
+}
+
+/// # Safety
+/// `list` is a list or null, which is the empty list.
+unsafe fn list_length(list: *const pg_sys::List) -> i32 {
+    // SAFETY: checked for null.
+    if list.is_null() {
+        0
+    } else {
+        unsafe { (*list).length }
+    }
+}
+
+/// The OID of a schema, if it exists.
+pub fn schema_oid(name: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: a C string; missing_ok.
+    found(unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) })
+}
+
+/// The OID of a relation, if it exists.
+pub fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: a C string.
+    found(unsafe { pg_sys::get_relname_relid(name.as_ptr(), schema) })
+}
+
+/// `schema.relation`, quoted where SQL needs it; `None` if either has gone.
+pub fn qualified_name(relation: pg_sys::Oid) -> Option<CString> {
+    // SAFETY: each function answers null for what doesn't exist, and palloc'd strings otherwise.
+    unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        if name.is_null() || schema.is_null() {
+            return None;
+        }
+        Some(CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name)).to_owned())
+    }
+}
+
+/// A column's type; `None` if there is no such column.
+pub fn column_type(relation: pg_sys::Oid, column: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: look-ups by OID and name.
+    unsafe {
+        let number = pg_sys::get_attnum(relation, column.as_ptr());
+        if number == pg_sys::InvalidAttrNumber as pg_sys::AttrNumber {
+            return None;
+        }
+        found(pg_sys::get_atttype(relation, number))
+    }
+}
+
+/// Whether the relation is a table, partitioned or not.
+pub fn is_table(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
+    kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
+}
+
+/// The role that owns a relation; `None` if the relation has gone.
+pub fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: the cached tuple is read between search and release.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            pg_sys::Datum::from(relation),
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
+fn found(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}

@@ -1,0 +1,152 @@
+//! Arguments of SQL functions, borrowed from Postgres's memory for the time of the call.
+//!
+//! pgrx's own `&str` wants UTF-8; a database may have any encoding, so text is bytes here.
+
+use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::{FromDatum, impl_sql_translatable, pg_sys};
+use std::marker::PhantomData;
+use std::ptr;
+
+/// A `text`: bytes in the database's encoding, never with a NUL.
+#[derive(Debug, Clone, Copy)]
+pub struct Text<'a>(pub &'a [u8]);
+
+/// A `bytea`.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytea<'a>(pub &'a [u8]);
+
+/// A `jsonb`: Postgres's binary form, without the varlena header.
+#[derive(Debug, Clone, Copy)]
+pub struct Jsonb<'a>(pub &'a [u8]);
+
+/// A type that is one detoasted varlena.
+pub trait Varlena<'a>: Copy {
+    const OID: pg_sys::Oid;
+    fn new(payload: &'a [u8]) -> Self;
+}
+
+macro_rules! varlena {
+    ($type:ident, $array:ident, $sql:literal, $array_sql:literal, $oid:expr) => {
+        impl<'a> Varlena<'a> for $type<'a> {
+            const OID: pg_sys::Oid = $oid;
+            fn new(payload: &'a [u8]) -> Self {
+                Self(payload)
+            }
+        }
+
+        impl_sql_translatable!($type<'_>, $sql);
+
+        // SAFETY: the SQL type declared just above is the one that is unboxed.
+        unsafe impl<'fcx> ArgAbi<'fcx> for $type<'fcx> {
+            unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+                // SAFETY: the caller vouches for a non-null argument of the declared type; a
+                // detoasted copy lives in the memory context of the call, as 'fcx says.
+                unsafe { Self::new(payload(datum_of(arg))) }
+            }
+        }
+
+        /// An SQL array of them.
+        #[derive(Debug)]
+        pub struct $array<'a>(Elements<'a, $type<'a>>);
+
+        impl<'a> std::ops::Deref for $array<'a> {
+            type Target = Elements<'a, $type<'a>>;
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl_sql_translatable!($array<'_>, $array_sql);
+
+        // SAFETY: as above.
+        unsafe impl<'fcx> ArgAbi<'fcx> for $array<'fcx> {
+            unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+                // SAFETY: as above, for an array whose element type is this one's.
+                unsafe { Self(Elements::from_datum(datum_of(arg))) }
+            }
+        }
+    };
+}
+
+varlena!(Text, TextArray, "text", "text[]", pg_sys::TEXTOID);
+varlena!(Bytea, ByteaArray, "bytea", "bytea[]", pg_sys::BYTEAOID);
+varlena!(Jsonb, JsonbArray, "jsonb", "jsonb[]", pg_sys::JSONBOID);
+
+/// The elements of an SQL array, in storage order; `None` is a NULL.
+#[derive(Debug)]
+pub struct Elements<'a, T> {
+    /// 0 for an empty array, 1 for a list, more for a matrix.
+    pub dimensions: usize,
+    items: Vec<Option<T>>,
+    _call: PhantomData<&'a ()>,
+}
+
+impl<T: Copy> Elements<'_, T> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<T>> + '_ {
+        self.items.iter().copied()
+    }
+}
+
+impl<'a, T: Varlena<'a>> Elements<'a, T> {
+    /// # Safety
+    /// `datum` is a non-null array whose element type is `T::OID`; the call lives for `'a`.
+    unsafe fn from_datum(datum: pg_sys::Datum) -> Self {
+        let mut elements = ptr::null_mut();
+        let mut nulls = ptr::null_mut();
+        let mut count = 0;
+        // SAFETY: the caller vouches for the array; all element types here are varlenas with the
+        // alignment of an int (pg_type.dat). The output arrays have `count` entries.
+        unsafe {
+            let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+            pg_sys::deconstruct_array(
+                array,
+                T::OID,
+                -1,
+                false,
+                pg_sys::TYPALIGN_INT as _,
+                &mut elements,
+                &mut nulls,
+                &mut count,
+            );
+            Self {
+                dimensions: (*array).ndim as usize,
+                items: (0..count as usize)
+                    .map(|i| {
+                        let (element, null) = (*elements.add(i), *nulls.add(i));
+                        (!null).then(|| T::new(payload(element)))
+                    })
+                    .collect(),
+                _call: PhantomData,
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `datum` is a non-null varlena that lives as long as the call, `'a`.
+unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    // SAFETY: detoasting gives an inline, uncompressed varlena: the datum's own bytes or a copy in
+    // the current memory context, which is the call's.
+    unsafe {
+        let inline = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        pgrx::varlena::varlena_to_byte_slice(inline)
+    }
+}
+
+/// # Safety
+/// The argument isn't null.
+unsafe fn datum_of(arg: Arg<'_, '_>) -> pg_sys::Datum {
+    struct Raw(pg_sys::Datum);
+    impl FromDatum for Raw {
+        unsafe fn from_polymorphic_datum(
+            datum: pg_sys::Datum,
+            is_null: bool,
+            _type: pg_sys::Oid,
+        ) -> Option<Self> {
+            (!is_null).then_some(Raw(datum))
+        }
+    }
+    // SAFETY: a datum is taken as it is, whatever its type.
+    let raw: Option<Raw> = unsafe { arg.unbox_arg_using_from_datum() };
+    raw.expect("the caller vouches for a value").0
+}

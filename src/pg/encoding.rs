@@ -1,0 +1,119 @@
+//! Between the database's encoding and UTF-8, which is what both wire forms are written in.
+
+use pgrx::pg_sys;
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+/// A text that UTF-8, or the database's encoding, has no form for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unconvertible;
+
+/// `MAX_CONVERSION_GROWTH` in `src/include/mb/pg_wchar.h`.
+const MAX_GROWTH: usize = 4;
+
+/// Input bytes converted in one go, so that the buffer stays small for a text of any size.
+const CHUNK: usize = 64 * 1024;
+
+/// How many times longer than in the database's encoding a text can be in UTF-8.
+pub fn utf8_growth() -> usize {
+    if is_utf8() { 1 } else { MAX_GROWTH }
+}
+
+/// Whether texts of the database are UTF-8, or claim no encoding (SQL_ASCII) and must prove it.
+fn is_utf8() -> bool {
+    let encoding = database_encoding();
+    encoding == pg_sys::pg_enc::PG_UTF8 as i32 || encoding == pg_sys::pg_enc::PG_SQL_ASCII as i32
+}
+
+fn database_encoding() -> i32 {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetDatabaseEncoding() }
+}
+
+/// The name of the database's encoding, for messages.
+pub fn database_encoding_name() -> String {
+    // SAFETY: a static C string.
+    let name = unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()) };
+    name.to_string_lossy().into_owned()
+}
+
+/// Text of the database as UTF-8.
+pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
+    if text.is_ascii() || is_utf8() {
+        // Postgres keeps the text of a UTF8 database valid; that of SQL_ASCII may be anything.
+        return std::str::from_utf8(text)
+            .map(Cow::Borrowed)
+            .map_err(|_| Unconvertible);
+    }
+    let converted = convert(text, database_encoding(), pg_sys::pg_enc::PG_UTF8 as i32)?;
+    String::from_utf8(converted)
+        .map(Cow::Owned)
+        .map_err(|_| Unconvertible)
+}
+
+/// UTF-8 as text of the database.
+pub fn from_utf8(text: Vec<u8>) -> Result<Vec<u8>, Unconvertible> {
+    if text.is_ascii() || is_utf8() {
+        return Ok(text);
+    }
+    convert(&text, pg_sys::pg_enc::PG_UTF8 as i32, database_encoding())
+}
+
+unsafe extern "C-unwind" {
+    // src/include/catalog/pg_conversion.h, which pgrx doesn't bind.
+    fn FindDefaultConversion(schema: pg_sys::Oid, from: i32, to: i32) -> pg_sys::Oid;
+}
+
+fn convert(text: &[u8], from: i32, to: i32) -> Result<Vec<u8>, Unconvertible> {
+    // Postgres's own conversion, not the default one of the search_path, which a user can create.
+    // SAFETY: a look-up in the catalog, guarded; the closure owns nothing.
+    let procedure = unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| FindDefaultConversion(PG_CATALOG, from, to))
+    };
+    if procedure == pg_sys::InvalidOid {
+        return Err(Unconvertible);
+    }
+    let mut converted = Vec::with_capacity(text.len());
+    let mut buffer = vec![0u8; text.len().min(CHUNK) * MAX_GROWTH + 1];
+    let mut rest = text;
+    while !rest.is_empty() {
+        let chunk = &rest[..rest.len().min(CHUNK)];
+        // SAFETY: the input is only read; the output has the room for the chunk at its largest
+        // growth and the NUL behind it. noError: stops at the first bad or incomplete character
+        // and says how far it came.
+        let consumed = unsafe {
+            pg_sys::pg_do_encoding_conversion_buf(
+                procedure,
+                from,
+                to,
+                chunk.as_ptr().cast_mut(),
+                chunk.len() as i32,
+                buffer.as_mut_ptr(),
+                buffer.len() as i32,
+                true,
+            )
+        };
+        if consumed <= 0 {
+            return Err(Unconvertible);
+        }
+        let output = CStr::from_bytes_until_nul(&buffer).map_err(|_| Unconvertible)?;
+        converted.extend_from_slice(output.to_bytes());
+        rest = &rest[consumed as usize..];
+    }
+    Ok(converted)
+}
+
+/// `PG_CATALOG_NAMESPACE` in `src/include/catalog/pg_namespace.dat`.
+const PG_CATALOG: pg_sys::Oid = pg_sys::Oid::from_u32(pg_sys::PG_CATALOG_NAMESPACE);
+
+/// The longest start of `text` that has at most `limit` bytes and cuts no character, as
+/// `truncate_identifier` in `src/backend/parser/scansup.c` cuts the name in `LISTEN`.
+pub fn clip(text: &[u8], limit: usize) -> &[u8] {
+    if text.len() <= limit {
+        return text;
+    }
+    // SAFETY: reads `len` bytes.
+    let length =
+        unsafe { pg_sys::pg_mbcliplen(text.as_ptr().cast(), text.len() as i32, limit as i32) };
+    &text[..length as usize]
+}

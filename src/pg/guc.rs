@@ -1,0 +1,81 @@
+//! Checks that Postgres runs when a setting gets a value.
+
+use crate::pg::catalog;
+use crate::pg::notify::CHANNEL_LIMIT;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString, c_char, c_void};
+
+/// A text setting with a check of each new value.
+pub struct TextSetting {
+    pub name: &'static CStr,
+    pub short: &'static CStr,
+    pub long: &'static CStr,
+    pub setting: &'static GucSetting<Option<CString>>,
+    pub context: GucContext,
+    pub check: pg_sys::GucStringCheckHook,
+}
+
+impl TextSetting {
+    pub fn register(self) {
+        // SAFETY: the hooks below are guarded.
+        unsafe {
+            GucRegistry::define_string_guc_with_hooks(
+                self.name,
+                self.short,
+                self.long,
+                self.setting,
+                self.context,
+                GucFlags::default(),
+                self.check,
+                None,
+                None,
+            );
+        }
+    }
+}
+
+/// From now on, `SET socketio_emitter.unknown` is an error instead of a new setting.
+pub fn reserve_prefix() {
+    // SAFETY: a static C string.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"socketio_emitter".as_ptr()) };
+}
+
+/// Refuses a prefix that leaves no room for the shortest channel, or that servers would not take.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn check_channel_prefix(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres hands a C string.
+    let prefix = unsafe { CStr::from_ptr(*value) }.to_bytes();
+    if prefix.is_empty() {
+        return refuse(c"It must not be empty: the servers' adapter takes an empty prefix for the default one.");
+    }
+    if prefix.len() + b"#/".len() > CHANNEL_LIMIT {
+        return refuse(c"With \"#/\" behind it, it must fit into the name of a channel: 63 bytes in a usual build.");
+    }
+    true
+}
+
+/// Refuses what isn't a possibly qualified SQL name. Whether the table exists is seen when it is used.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn check_table_name(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres hands a C string.
+    let name = unsafe { CStr::from_ptr(*value) };
+    match catalog::split_name(name) {
+        Some(parts) if parts.len() <= 2 => true,
+        _ => refuse(c"It must be a table's name as SQL takes it, with or without a schema."),
+    }
+}
+
+fn refuse(detail: &'static CStr) -> bool {
+    // SAFETY: Postgres copies the text when it raises the error.
+    unsafe { pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut() };
+    false
+}

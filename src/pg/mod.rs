@@ -1,0 +1,17 @@
+//! Every hand-written unsafe block of the extension, behind safe functions.
+//!
+//! Postgres's functions are called through pgrx's guards: an `ereport(ERROR)` in them becomes an
+//! unwinding panic here, so Rust values are dropped, and an ERROR again at the boundary of the
+//! SQL function. Everything runs on the backend's only thread.
+
+#![allow(unsafe_code)]
+
+pub mod bytea;
+pub mod catalog;
+pub mod datum;
+pub mod encoding;
+pub mod guc;
+pub mod notify;
+pub mod owner;
+pub mod result;
+pub mod transaction;

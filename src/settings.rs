@@ -1,0 +1,86 @@
+//! The settings, each with its unit, default and effect. Read anew by every call.
+
+use crate::pg::guc::{TextSetting, check_channel_prefix, check_table_name, reserve_prefix};
+use crate::pg::notify::PAYLOAD_LIMIT;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::ffi::CString;
+
+/// First part of the channel's name; the servers' `channelPrefix`. Default `socket.io`.
+static CHANNEL_PREFIX: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"socket.io"));
+
+/// Bytes, 1 to what NOTIFY takes (8,000 in a usual build, the default): a message of this size or
+/// more goes through the attachments table; the servers' `payloadThreshold`.
+static PAYLOAD_THRESHOLD: GucSetting<i32> = GucSetting::<i32>::new(PAYLOAD_LIMIT as i32);
+
+/// The attachments table; the servers' `tableName`. Without a schema, or by default (empty, which
+/// means `socket_io_attachments`), it lies in the extension's schema.
+static TABLE_NAME: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// Whether an empty list of rooms, which reaches every client of the namespace, is an error.
+/// Default off.
+static REQUIRE_ROOMS: GucSetting<bool> = GucSetting::<bool>::new(false);
+
+/// Called once, when the library is loaded.
+pub fn register() {
+    TextSetting {
+        name: c"socketio_emitter.channel_prefix",
+        short: c"First part of the notification channel's name.",
+        long: c"Must equal the channelPrefix option of the servers' adapter.",
+        setting: &CHANNEL_PREFIX,
+        context: GucContext::Userset,
+        check: Some(check_channel_prefix),
+    }
+    .register();
+    GucRegistry::define_int_guc(
+        c"socketio_emitter.payload_threshold",
+        c"Size from which on a message goes through the attachments table.",
+        c"Counted over the encoded message, in the database's encoding. NOTIFY itself takes no more than the maximum.",
+        &PAYLOAD_THRESHOLD,
+        1,
+        PAYLOAD_LIMIT as i32,
+        GucContext::Userset,
+        GucFlags::UNIT_BYTE,
+    );
+    TextSetting {
+        name: c"socketio_emitter.table_name",
+        short: c"Table for binary and long messages.",
+        long: c"Must name the same table as the tableName option of the servers' adapter. Empty means socket_io_attachments; a name without a schema is looked up in the extension's schema only.",
+        setting: &TABLE_NAME,
+        context: GucContext::Suset,
+        check: Some(check_table_name),
+    }
+    .register();
+    GucRegistry::define_bool_guc(
+        c"socketio_emitter.require_rooms",
+        c"Makes an empty list of rooms an error.",
+        c"Guards against a list that was computed wrongly and would reach every client.",
+        &REQUIRE_ROOMS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    reserve_prefix();
+}
+
+/// In the database's encoding, never empty.
+pub fn channel_prefix() -> CString {
+    CHANNEL_PREFIX
+        .get()
+        .expect("the setting has a default and never becomes null")
+}
+
+/// Bytes in the database's encoding.
+pub fn payload_threshold() -> usize {
+    PAYLOAD_THRESHOLD.get() as usize
+}
+
+/// An SQL name, possibly qualified; empty for the default.
+pub fn table_name() -> CString {
+    TABLE_NAME
+        .get()
+        .expect("the setting has a default and never becomes null")
+}
+
+pub fn require_rooms() -> bool {
+    REQUIRE_ROOMS.get()
+}
