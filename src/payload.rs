@@ -3,6 +3,7 @@
 //! A `jsonb` is walked where it lies: no text, no tree, in both wire forms.
 
 use crate::error::Error;
+use crate::pg::datum::{Bytea, Jsonb};
 use crate::pg::encoding;
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 use socketio_emitter_jsonb::{Corrupt, Object, Value};
@@ -11,16 +12,6 @@ use socketio_emitter_protocol::{
     UNDECODABLE_KEY,
 };
 use std::cell::RefCell;
-
-/// One argument of an event.
-#[derive(Debug, Clone, Copy)]
-pub enum Argument<'a> {
-    /// JSON null.
-    Null,
-    /// Binary jsonb.
-    Jsonb(&'a [u8]),
-    Bytes(&'a [u8]),
-}
 
 /// What all arguments of an event share.
 #[derive(Debug)]
@@ -40,6 +31,22 @@ impl<'a> Context<'a> {
             parameter,
             binaries: Binaries::new(binaries),
             failure: RefCell::new(None),
+        }
+    }
+
+    /// A JSON argument; NULL is JSON null.
+    pub fn json(&'a self, value: Option<Jsonb<'a>>) -> Argument<'a> {
+        Argument {
+            kind: value.map_or(Kind::Null, |Jsonb(payload)| Kind::Jsonb(payload)),
+            context: self,
+        }
+    }
+
+    /// A binary argument.
+    pub fn bytes(&'a self, Bytea(bytes): Bytea<'a>) -> Argument<'a> {
+        Argument {
+            kind: Kind::Bytes(bytes),
+            context: self,
         }
     }
 
@@ -78,19 +85,33 @@ impl<'a> Context<'a> {
     }
 }
 
-/// An argument ready to be serialized.
+/// One argument of an event.
 #[derive(Debug, Clone, Copy)]
-pub struct Serializable<'a> {
-    pub argument: Argument<'a>,
-    pub context: &'a Context<'a>,
+pub struct Argument<'a> {
+    kind: Kind<'a>,
+    context: &'a Context<'a>,
 }
 
-impl Serialize for Serializable<'_> {
+#[derive(Debug, Clone, Copy)]
+enum Kind<'a> {
+    Null,
+    Jsonb(&'a [u8]),
+    Bytes(&'a [u8]),
+}
+
+impl Argument<'_> {
+    /// Whether the argument itself is binary, not JSON.
+    pub fn is_binary(&self) -> bool {
+        matches!(self.kind, Kind::Bytes(_))
+    }
+}
+
+impl Serialize for Argument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.argument {
-            Argument::Null => serializer.serialize_unit(),
-            Argument::Bytes(bytes) => serializer.serialize_bytes(bytes),
-            Argument::Jsonb(payload) => Node {
+        match self.kind {
+            Kind::Null => serializer.serialize_unit(),
+            Kind::Bytes(bytes) => serializer.serialize_bytes(bytes),
+            Kind::Jsonb(payload) => Node {
                 value: socketio_emitter_jsonb::root(payload)
                     .map_err(|corrupt| self.context.corrupt::<S>(corrupt))?,
                 depth: 0,

@@ -1,13 +1,15 @@
 //! Events to clients.
 
-use crate::api::params::{self, Args};
+use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
+use crate::payload::{Argument, Context};
 use crate::pg::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArray};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use socketio_emitter_protocol::{Flags, Operation, Target, check_broadcast_event};
 use std::borrow::Cow;
+use std::ffi::CStr;
 
 /// Sends an event with one argument, or none, to the clients in any of `rooms`.
 ///
@@ -36,7 +38,9 @@ fn sio_emit<'a>(
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    Ok(broadcast.send(c"sio_emit()", &Args::payload(payload, binaries)?)?)
+    let context = params::context("payload", binaries)?;
+    let args = payload.map(|payload| context.json(Some(payload)));
+    Ok(broadcast.send(c"sio_emit()", args.as_slice(), &context)?)
 }
 
 /// [`sio_emit`] with any number of arguments; an SQL NULL in `args` is a JSON null. `args` NULL is
@@ -54,7 +58,9 @@ fn sio_emit_args<'a>(
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    Ok(broadcast.send(c"sio_emit_args()", &Args::list(args, binaries)?)?)
+    let context = params::context("args", binaries)?;
+    let args = params::args(args, &context)?;
+    Ok(broadcast.send(c"sio_emit_args()", &args, &context)?)
 }
 
 /// [`sio_emit`] with one binary argument, which clients get as a `Buffer` or `ArrayBuffer`.
@@ -71,12 +77,14 @@ fn sio_emit_binary<'a>(
     compress: default!(Option<bool>, "NULL"),
 ) -> Result<(), ErrorReport> {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    Ok(broadcast.send(c"sio_emit_binary()", &Args::binary(payload)?)?)
+    let context = Context::new("payload", []);
+    let args = [context.bytes(params::required(payload, "payload")?)];
+    Ok(broadcast.send(c"sio_emit_binary()", &args, &context)?)
 }
 
 /// An event to clients, but for its arguments.
 pub(super) struct Broadcast<'a> {
-    pub namespace: String,
+    pub namespace: Cow<'a, str>,
     event: Cow<'a, str>,
     rooms: Vec<Cow<'a, str>>,
     except: Vec<Cow<'a, str>>,
@@ -120,13 +128,12 @@ impl<'a> Broadcast<'a> {
         }
     }
 
-    fn send(&self, function: &std::ffi::CStr, args: &Args<'_>) -> Result<(), Error> {
-        let list = args.serializable();
-        delivery::send(
-            function,
-            &self.namespace,
-            self.operation(&list),
-            &args.context,
-        )
+    fn send(
+        &self,
+        function: &CStr,
+        args: &[Argument<'_>],
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        delivery::send(function, &self.namespace, self.operation(args), context)
     }
 }

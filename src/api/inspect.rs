@@ -1,7 +1,7 @@
 //! A look at what would be sent.
 
 use crate::api::emit::Broadcast;
-use crate::api::params::{self, Args};
+use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
 use crate::pg::datum::{ByteaArray, Jsonb, Text, TextArray};
@@ -40,12 +40,12 @@ fn sio_encode<'a>(
     ErrorReport,
 > {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    let args = Args::payload(payload, binaries)?;
-    let list = args.serializable();
+    let context = params::context("payload", binaries)?;
+    let args = payload.map(|payload| context.json(Some(payload)));
     let preview = delivery::preview(
         &broadcast.namespace,
-        broadcast.operation(&list),
-        &args.context,
+        broadcast.operation(args.as_slice()),
+        &context,
     )?;
     let row = (
         TextResult(preview.channel),

@@ -1,8 +1,8 @@
 //! Arguments of SQL functions, checked.
 
 use crate::error::Error;
-use crate::payload::{Argument, Context, Serializable};
-use crate::pg::datum::{Bytea, ByteaArray, Elements, Jsonb, JsonbArray, Text, TextArray};
+use crate::payload::{Argument, Context};
+use crate::pg::datum::{Bytea, ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
 use crate::pg::encoding;
 use crate::settings;
 use socketio_emitter_protocol as protocol;
@@ -19,8 +19,11 @@ pub fn text<'a>(value: Option<Text<'a>>, parameter: &'static str) -> Result<Cow<
 }
 
 /// The namespace, with a slash in front.
-pub fn namespace(ns: Option<Text<'_>>) -> Result<String, Error> {
-    Ok(protocol::namespace(&text(ns, "ns")?).into_owned())
+pub fn namespace(ns: Option<Text<'_>>) -> Result<Cow<'_, str>, Error> {
+    Ok(match text(ns, "ns")? {
+        Cow::Borrowed(ns) => protocol::namespace(ns),
+        Cow::Owned(ns) => Cow::Owned(protocol::namespace(&ns).into_owned()),
+    })
 }
 
 /// A required list of rooms without a null, each room once.
@@ -29,7 +32,7 @@ pub fn rooms<'a>(
     parameter: &'static str,
 ) -> Result<Vec<Cow<'a, str>>, Error> {
     let list = required(value, parameter)?;
-    let mut rooms = Vec::with_capacity(list.iter().len());
+    let mut rooms = Vec::with_capacity(list.len());
     for room in list_of(&list, parameter)? {
         rooms.push(utf8(room?, parameter)?);
     }
@@ -54,68 +57,24 @@ pub fn target_rooms(value: Option<TextArray<'_>>) -> Result<Vec<Cow<'_, str>>, E
     Ok(rooms)
 }
 
-/// The arguments of an event and their binaries.
-pub struct Args<'a> {
-    pub list: Vec<Argument<'a>>,
-    pub context: Context<'a>,
+/// What the arguments of an event share.
+///
+/// `parameter`: where they come from.
+pub fn context<'a>(
+    parameter: &'static str,
+    binaries: Option<ByteaArray<'a>>,
+) -> Result<Context<'a>, Error> {
+    Ok(Context::new(parameter, self::binaries(binaries)?))
 }
 
-impl<'a> Args<'a> {
-    /// None for SQL NULL, else one.
-    pub fn payload(
-        payload: Option<Jsonb<'a>>,
-        binaries: Option<ByteaArray<'a>>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            list: payload
-                .map(|Jsonb(payload)| Argument::Jsonb(payload))
-                .into_iter()
-                .collect(),
-            context: Context::new("payload", self::binaries(binaries)?),
-        })
-    }
-
-    /// Any number; an SQL NULL among them is a JSON null.
-    pub fn list(
-        args: Option<JsonbArray<'a>>,
-        binaries: Option<ByteaArray<'a>>,
-    ) -> Result<Self, Error> {
-        let args = required(args, "args")?;
-        one_dimension(&args, "args")?;
-        Ok(Self {
-            list: args
-                .iter()
-                .map(|arg| arg.map_or(Argument::Null, |Jsonb(arg)| Argument::Jsonb(arg)))
-                .collect(),
-            context: Context::new("args", self::binaries(binaries)?),
-        })
-    }
-
-    /// One binary argument.
-    pub fn binary(payload: Option<Bytea<'a>>) -> Result<Self, Error> {
-        let Bytea(payload) = required(payload, "payload")?;
-        Ok(Self {
-            list: vec![Argument::Bytes(payload)],
-            context: Context::new("payload", []),
-        })
-    }
-
-    /// Without any: for messages that carry no event.
-    pub fn none() -> Self {
-        Self {
-            list: Vec::new(),
-            context: Context::new("payload", []),
-        }
-    }
-
-    /// As the protocol serializes them.
-    pub fn serializable(&self) -> Vec<Serializable<'_>> {
-        let context = &self.context;
-        self.list
-            .iter()
-            .map(|&argument| Serializable { argument, context })
-            .collect()
-    }
+/// `args` of a call: any number; an SQL NULL among them is a JSON null.
+pub fn args<'a>(
+    args: Option<JsonbArray<'a>>,
+    context: &'a Context<'a>,
+) -> Result<Vec<Argument<'a>>, Error> {
+    let args = required(args, "args")?;
+    one_dimension(&args, "args")?;
+    Ok(args.iter().map(|arg| context.json(arg)).collect())
 }
 
 fn binaries<'a>(value: Option<ByteaArray<'a>>) -> Result<Vec<&'a [u8]>, Error> {
@@ -125,8 +84,8 @@ fn binaries<'a>(value: Option<ByteaArray<'a>>) -> Result<Vec<&'a [u8]>, Error> {
         .collect()
 }
 
-fn list_of<'l, T: Copy>(
-    list: &'l Elements<'_, T>,
+fn list_of<'l, 'a: 'l, T: Varlena<'a> + 'l>(
+    list: &'l Elements<'a, T>,
     parameter: &'static str,
 ) -> Result<impl Iterator<Item = Result<T, Error>> + 'l, Error> {
     one_dimension(list, parameter)?;

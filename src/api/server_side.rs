@@ -1,8 +1,9 @@
 //! Events to the servers themselves.
 
-use crate::api::params::{self, Args};
+use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
+use crate::payload::{Argument, Context};
 use crate::pg::datum::{ByteaArray, Jsonb, JsonbArray, Text};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -20,9 +21,15 @@ fn sio_server_side_emit<'a>(
     payload: default!(Option<Jsonb<'a>>, "NULL"),
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
-    Ok(send(c"sio_server_side_emit()", ns, event, || {
-        Args::payload(payload, binaries)
-    })?)
+    let context = params::context("payload", binaries)?;
+    let args = payload.map(|payload| context.json(Some(payload)));
+    Ok(send(
+        c"sio_server_side_emit()",
+        ns,
+        event,
+        args.as_slice(),
+        &context,
+    )?)
 }
 
 /// `sio_server_side_emit` with any number of arguments; an SQL NULL in `args` is a JSON null.
@@ -33,25 +40,30 @@ fn sio_server_side_emit_args<'a>(
     args: Option<JsonbArray<'a>>,
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
-    Ok(send(c"sio_server_side_emit_args()", ns, event, || {
-        Args::list(args, binaries)
-    })?)
+    let context = params::context("args", binaries)?;
+    let args = params::args(args, &context)?;
+    Ok(send(
+        c"sio_server_side_emit_args()",
+        ns,
+        event,
+        &args,
+        &context,
+    )?)
 }
 
-fn send<'a>(
+fn send(
     function: &CStr,
-    ns: Option<Text<'a>>,
-    event: Option<Text<'a>>,
-    args: impl FnOnce() -> Result<Args<'a>, Error>,
+    ns: Option<Text<'_>>,
+    event: Option<Text<'_>>,
+    args: &[Argument<'_>],
+    context: &Context<'_>,
 ) -> Result<(), Error> {
     let namespace = params::namespace(ns)?;
     let event = params::text(event, "event")?;
     check_server_side_event(&event)?;
-    let args = args()?;
-    let list = args.serializable();
     let operation = Operation::ServerSideEmit {
         event: &event,
-        args: &list,
+        args,
     };
-    delivery::send(function, &namespace, operation, &args.context)
+    delivery::send(function, &namespace, operation, context)
 }

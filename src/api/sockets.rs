@@ -1,8 +1,9 @@
 //! Commands about clients' sockets.
 
-use crate::api::params::{self, Args};
+use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
+use crate::payload::{Argument, Context};
 use crate::pg::datum::{Text, TextArray};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -66,7 +67,7 @@ fn sio_disconnect_sockets<'a>(
 
 /// Whom a command is about.
 struct Sockets<'a> {
-    namespace: String,
+    namespace: Cow<'a, str>,
     rooms: Vec<Cow<'a, str>>,
     except: Vec<Cow<'a, str>>,
 }
@@ -87,7 +88,7 @@ impl<'a> Sockets<'a> {
     fn send<'m>(
         &'m self,
         function: &CStr,
-        operation: impl FnOnce(Target<'m>) -> Operation<'m, crate::payload::Serializable<'m>>,
+        operation: impl FnOnce(Target<'m>) -> Operation<'m, Argument<'m>>,
     ) -> Result<(), Error> {
         let target = Target {
             rooms: &self.rooms,
@@ -97,7 +98,7 @@ impl<'a> Sockets<'a> {
             function,
             &self.namespace,
             operation(target),
-            &Args::none().context,
+            &Context::new("rooms", []),
         )
     }
 }

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::pg::encoding::{self, Unconvertible};
 use crate::pg::notify::{self, CHANNEL_LIMIT};
 use crate::settings;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// The channel that servers of a namespace listen on, as `LISTEN` truncates its name.
 ///
@@ -14,8 +14,9 @@ pub fn channel(namespace: &str) -> Result<CString, Error> {
     let prefix = encoding::to_utf8(prefix.as_bytes())
         .map_err(|error| unconvertible("socketio_emitter.channel_prefix", error))?;
     let name = socketio_emitter_protocol::channel(&prefix, namespace);
-    let name = in_database_encoding(name.into_bytes(), "ns")?;
-    Ok(c_string(encoding::clip(&name, CHANNEL_LIMIT).to_vec()))
+    let mut name = in_database_encoding(name.into_bytes(), "ns")?;
+    name.truncate(encoding::clip(&name, CHANNEL_LIMIT).len());
+    Ok(c_string(name))
 }
 
 /// UTF-8 text as the database has it.
@@ -28,8 +29,10 @@ pub fn in_database_encoding(text: Vec<u8>, parameter: &'static str) -> Result<Ve
 /// Queues one notification for the commit.
 ///
 /// `text`: in the database's encoding, shorter than [`notify::PAYLOAD_LIMIT`].
-pub fn send(channel: &CString, text: Vec<u8>) {
-    notify::notify(channel, &c_string(text));
+pub fn send(channel: &CStr, mut text: Vec<u8>) {
+    text.push(0);
+    let text = CStr::from_bytes_with_nul(&text).expect(NO_NUL);
+    notify::notify(channel, text);
 }
 
 fn unconvertible(parameter: &'static str, _: Unconvertible) -> Error {
@@ -41,5 +44,7 @@ fn unconvertible(parameter: &'static str, _: Unconvertible) -> Error {
 
 /// Text without a NUL, as C has it.
 pub fn c_string(text: Vec<u8>) -> CString {
-    CString::new(text).expect("Postgres's text has no NUL, and JSON escapes it")
+    CString::new(text).expect(NO_NUL)
 }
+
+const NO_NUL: &str = "Postgres's text has no NUL, and JSON escapes it";

@@ -2,14 +2,14 @@
 
 use crate::delivery::{attachments, notify, sequence};
 use crate::error::Error;
-use crate::payload::{Argument, Context, Serializable};
+use crate::payload::{Argument, Context};
 use crate::pg::{bytea, encoding, transaction};
 use crate::settings;
 use socketio_emitter_protocol::{EncodeError, Message, Operation, header, to_json, to_msgpack};
 use std::ffi::{CStr, CString};
 
 /// A message with what its arguments share.
-pub type Outgoing<'a> = Message<'a, Serializable<'a>>;
+pub type Outgoing<'a> = Message<'a, Argument<'a>>;
 
 /// Sends a message when the transaction commits.
 ///
@@ -17,14 +17,14 @@ pub type Outgoing<'a> = Message<'a, Serializable<'a>>;
 pub fn send(
     function: &CStr,
     namespace: &str,
-    operation: Operation<'_, Serializable<'_>>,
+    operation: Operation<'_, Argument<'_>>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     transaction::prevent_if_read_only(function);
     let mut message = Message {
         namespace,
         operation,
-        sequence: Some(sequence::peek()),
+        sequence: Some(sequence::take()),
     };
     let channel = notify::channel(namespace)?;
     let text = match short_text(&message, context)? {
@@ -37,7 +37,6 @@ pub fn send(
         }
     };
     notify::send(&channel, text);
-    sequence::advance();
     Ok(())
 }
 
@@ -55,7 +54,7 @@ pub struct Preview {
 /// Encodes a message as [`send`] does, and sends nothing.
 pub fn preview(
     namespace: &str,
-    operation: Operation<'_, Serializable<'_>>,
+    operation: Operation<'_, Argument<'_>>,
     context: &Context<'_>,
 ) -> Result<Preview, Error> {
     let mut message = Message {
@@ -105,10 +104,7 @@ fn has_binary(message: &Outgoing<'_>, context: &Context<'_>) -> bool {
         Operation::Emit { args, .. } | Operation::ServerSideEmit { args, .. } => *args,
         _ => &[],
     };
-    context.has_binaries()
-        || args
-            .iter()
-            .any(|arg| matches!(arg.argument, Argument::Bytes(_)))
+    context.has_binaries() || args.iter().any(Argument::is_binary)
 }
 
 /// The message as an attachment's payload, with room for the header of a `bytea` in front.

@@ -14,13 +14,18 @@ thread_local! {
 /// async.c); numbers make equal messages differ. They restart with each transaction, known by its
 /// start. Two transactions of the same microsecond would share a row of numbers: still no two equal.
 pub fn peek() -> u64 {
-    let now = transaction::start();
+    next(transaction::start())
+}
+
+fn next(now: i64) -> u64 {
     let (start, next) = NEXT.get();
     if start == now { next } else { 0 }
 }
 
-/// Takes that number; a rolled back savepoint doesn't give it back.
-pub fn advance() {
-    let next = peek() + 1;
-    NEXT.set((transaction::start(), next));
+/// Takes that number; neither an error nor a rolled back savepoint gives it back.
+pub fn take() -> u64 {
+    let now = transaction::start();
+    let number = next(now);
+    NEXT.set((now, number + 1));
+    number
 }

@@ -3,7 +3,7 @@
 //! pgrx's own `&str` wants UTF-8; a database may have any encoding, so text is bytes here.
 
 use pgrx::callconv::{Arg, ArgAbi};
-use pgrx::{FromDatum, impl_sql_translatable, pg_sys};
+use pgrx::{FromDatum, impl_sql_translatable, pg_sys, varlena};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -77,17 +77,28 @@ varlena!(Jsonb, JsonbArray, "jsonb", "jsonb[]", pg_sys::JSONBOID);
 pub struct Elements<'a, T> {
     /// 0 for an empty array, 1 for a list, more for a matrix.
     pub dimensions: usize,
-    items: Vec<Option<T>>,
-    _call: PhantomData<&'a ()>,
-}
-
-impl<T: Copy> Elements<'_, T> {
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<T>> + '_ {
-        self.items.iter().copied()
-    }
+    /// As `deconstruct_array` gives them, in memory of the call.
+    elements: *mut pg_sys::Datum,
+    nulls: *mut bool,
+    count: usize,
+    _call: PhantomData<&'a T>,
 }
 
 impl<'a, T: Varlena<'a>> Elements<'a, T> {
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Option<T>> + '_ {
+        (0..self.count).map(|i| {
+            // SAFETY: both arrays have `count` entries; elements are varlenas of the call's memory.
+            unsafe {
+                let null = *self.nulls.add(i);
+                (!null).then(|| T::new(payload(*self.elements.add(i))))
+            }
+        })
+    }
+
     /// # Safety
     /// `datum` is a non-null array whose element type is `T::OID`; the call lives for `'a`.
     unsafe fn from_datum(datum: pg_sys::Datum) -> Self {
@@ -95,29 +106,35 @@ impl<'a, T: Varlena<'a>> Elements<'a, T> {
         let mut nulls = ptr::null_mut();
         let mut count = 0;
         // SAFETY: the caller vouches for the array; all element types here are varlenas with the
-        // alignment of an int (pg_type.dat). The output arrays have `count` entries.
-        unsafe {
-            let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-            pg_sys::deconstruct_array(
-                array,
-                T::OID,
-                -1,
-                false,
-                pg_sys::TYPALIGN_INT as _,
-                &mut elements,
-                &mut nulls,
-                &mut count,
-            );
-            Self {
-                dimensions: (*array).ndim as usize,
-                items: (0..count as usize)
-                    .map(|i| {
-                        let (element, null) = (*elements.add(i), *nulls.add(i));
-                        (!null).then(|| T::new(payload(element)))
-                    })
-                    .collect(),
-                _call: PhantomData,
+        // alignment of an int (pg_type.dat). An empty array has no dimensions and no elements.
+        let dimensions = unsafe {
+            let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+            let array = if varlena::varatt_is_4b_u(varlena) {
+                varlena
+            } else {
+                pg_sys::pg_detoast_datum(varlena)
             }
+            .cast::<pg_sys::ArrayType>();
+            if (*array).ndim > 0 {
+                pg_sys::deconstruct_array(
+                    array,
+                    T::OID,
+                    -1,
+                    false,
+                    pg_sys::TYPALIGN_INT as _,
+                    &mut elements,
+                    &mut nulls,
+                    &mut count,
+                );
+            }
+            (*array).ndim as usize
+        };
+        Self {
+            dimensions,
+            elements,
+            nulls,
+            count: count as usize,
+            _call: PhantomData,
         }
     }
 }
@@ -125,11 +142,17 @@ impl<'a, T: Varlena<'a>> Elements<'a, T> {
 /// # Safety
 /// `datum` is a non-null varlena that lives as long as the call, `'a`.
 unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
     // SAFETY: detoasting gives an inline, uncompressed varlena: the datum's own bytes or a copy in
-    // the current memory context, which is the call's.
+    // the current memory context, which is the call's. What is inline already needs no call.
     unsafe {
-        let inline = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-        pgrx::varlena::varlena_to_byte_slice(inline)
+        let inline = varlena::varatt_is_4b_u(varlena)
+            || (varlena::varatt_is_1b(varlena) && !varlena::varatt_is_1b_e(varlena));
+        varlena::varlena_to_byte_slice(if inline {
+            varlena
+        } else {
+            pg_sys::pg_detoast_datum_packed(varlena)
+        })
     }
 }
 

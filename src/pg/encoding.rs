@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use std::borrow::Cow;
 use std::ffi::CStr;
+use std::sync::OnceLock;
 
 /// A text that UTF-8, or the database's encoding, has no form for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +23,16 @@ pub fn utf8_growth() -> usize {
 /// Whether texts of the database are UTF-8, or claim no encoding (SQL_ASCII) and must prove it.
 fn is_utf8() -> bool {
     let encoding = database_encoding();
-    encoding == pg_sys::pg_enc::PG_UTF8 as i32 || encoding == pg_sys::pg_enc::PG_SQL_ASCII as i32
+    encoding == UTF8 || encoding == pg_sys::pg_enc::PG_SQL_ASCII as i32
 }
 
+const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+
+/// A backend never changes its database, so it is asked once.
 fn database_encoding() -> i32 {
+    static ENCODING: OnceLock<i32> = OnceLock::new();
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetDatabaseEncoding() }
+    *ENCODING.get_or_init(|| unsafe { pg_sys::GetDatabaseEncoding() })
 }
 
 /// The name of the database's encoding, for messages.
@@ -39,13 +44,13 @@ pub fn database_encoding_name() -> String {
 
 /// Text of the database as UTF-8.
 pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
-    if text.is_ascii() || is_utf8() {
+    if is_utf8() || text.is_ascii() {
         // Postgres keeps the text of a UTF8 database valid; that of SQL_ASCII may be anything.
         return std::str::from_utf8(text)
             .map(Cow::Borrowed)
             .map_err(|_| Unconvertible);
     }
-    let converted = convert(text, database_encoding(), pg_sys::pg_enc::PG_UTF8 as i32)?;
+    let converted = convert(text, database_encoding(), UTF8)?;
     String::from_utf8(converted)
         .map(Cow::Owned)
         .map_err(|_| Unconvertible)
@@ -53,10 +58,10 @@ pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
 
 /// UTF-8 as text of the database.
 pub fn from_utf8(text: Vec<u8>) -> Result<Vec<u8>, Unconvertible> {
-    if text.is_ascii() || is_utf8() {
+    if is_utf8() || text.is_ascii() {
         return Ok(text);
     }
-    convert(&text, pg_sys::pg_enc::PG_UTF8 as i32, database_encoding())
+    convert(&text, UTF8, database_encoding())
 }
 
 unsafe extern "C-unwind" {

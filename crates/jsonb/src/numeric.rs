@@ -2,7 +2,6 @@
 //! (`src/backend/utils/adt/numeric.c`, `struct NumericData`).
 
 use crate::{Corrupt, u32_at};
-use std::fmt::Write;
 
 // numeric.c: the two high bits of the first header word.
 const FLAGS: u16 = 0xC000;
@@ -18,8 +17,7 @@ const SHORT_WEIGHT_SIGN: u16 = 0x0040;
 const SHORT_WEIGHT: u16 = 0x003F;
 const LONG_SCALE: u16 = 0x3FFF;
 
-/// Decimal digits in one stored digit.
-const DIGIT_WIDTH: usize = 4;
+/// Of a stored digit.
 const BASE: i64 = 10_000;
 
 /// A finite decimal number. JSON has no NaN and no infinity, so neither has `jsonb`.
@@ -92,19 +90,17 @@ impl<'a> Numeric<'a> {
 
     /// Appends what `numeric_out` prints (`get_str_from_var` in numeric.c): a valid JSON number.
     pub fn write_text(&self, out: &mut String) {
-        // Writing to a String can't fail.
-        let digit = |out: &mut String, width: usize, value: u16| {
-            let _ = write!(out, "{value:0width$}");
-        };
         if self.negative {
             out.push('-');
         }
         if self.weight < 0 {
             out.push('0');
         } else {
-            digit(out, 1, self.digit(0));
+            let first = four_digits(self.digit(0));
+            let text = first.as_str().trim_start_matches('0');
+            out.push_str(if text.is_empty() { "0" } else { text });
             for place in 1..=self.weight {
-                digit(out, DIGIT_WIDTH, self.digit(place));
+                out.push_str(four_digits(self.digit(place)).as_str());
             }
         }
         if self.scale > 0 {
@@ -113,7 +109,7 @@ impl<'a> Numeric<'a> {
             // May be negative: places between the point and the first stored digit are zeros.
             let mut place = self.weight + 1;
             while out.len() < end {
-                digit(out, DIGIT_WIDTH, self.digit(place));
+                out.push_str(four_digits(self.digit(place)).as_str());
                 place += 1;
             }
             out.truncate(end);
@@ -126,6 +122,20 @@ impl<'a> Numeric<'a> {
             .ok()
             .and_then(|place| self.digits.get(place))
             .map_or(0, |digit| u16::from_ne_bytes(*digit))
+    }
+}
+
+/// A stored digit with its leading zeros.
+struct FourDigits([u8; 4]);
+
+fn four_digits(digit: u16) -> FourDigits {
+    let decimal = |unit: u16| b'0' + (digit / unit % 10) as u8;
+    FourDigits([decimal(1000), decimal(100), decimal(10), decimal(1)])
+}
+
+impl FourDigits {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("decimal digits are ASCII")
     }
 }
 

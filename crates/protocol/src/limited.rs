@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// Room for most messages that fit into a notification, so that they need no second allocation.
+const USUAL: usize = 2 * 1024;
+
 /// Collects bytes; fails as soon as there would be more than `limit`.
 pub(crate) struct Limited {
     bytes: Vec<u8>,
@@ -19,13 +22,22 @@ pub(crate) enum Stopped {
 impl Limited {
     /// `reserved`: bytes that are already there, zeroed and not counted, for a header of the caller.
     pub(crate) fn new(limit: usize, reserved: usize) -> Self {
-        let mut bytes = Vec::with_capacity(reserved + limit.min(1024));
+        let mut bytes = Vec::with_capacity(reserved + limit.min(USUAL));
         bytes.resize(reserved, 0);
         Self {
             bytes,
             limit: limit.saturating_add(reserved),
             stopped: None,
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, additional: usize) -> io::Result<()> {
+        // An infallible reservation would abort the process, and with it the whole server.
+        self.bytes.try_reserve(additional).map_err(|_| {
+            self.stopped = Some(Stopped::Memory);
+            io::ErrorKind::OutOfMemory.into()
+        })
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -39,15 +51,14 @@ impl io::Write for Limited {
         Ok(chunk.len())
     }
 
+    #[inline]
     fn write_all(&mut self, chunk: &[u8]) -> io::Result<()> {
         if chunk.len() > self.limit - self.bytes.len() {
             self.stopped = Some(Stopped::Limit);
             return Err(io::ErrorKind::WriteZero.into());
         }
-        // An infallible reservation would abort the process, and with it the whole server.
-        if self.bytes.try_reserve(chunk.len()).is_err() {
-            self.stopped = Some(Stopped::Memory);
-            return Err(io::ErrorKind::OutOfMemory.into());
+        if chunk.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(chunk.len())?;
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())

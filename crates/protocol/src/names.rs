@@ -17,7 +17,12 @@ pub fn namespace(name: &str) -> Cow<'_, str> {
 ///
 /// `prefix`: the adapter's `channelPrefix`. `namespace`: with its slash.
 pub fn channel(prefix: &str, namespace: &str) -> String {
-    [prefix, "#", namespace].concat()
+    // Room for the NUL that a C string ends with.
+    let mut channel = String::with_capacity(prefix.len() + namespace.len() + 2);
+    channel.push_str(prefix);
+    channel.push('#');
+    channel.push_str(namespace);
+    channel
 }
 
 /// The event's name has a meaning of its own to Socket.IO.
