@@ -1,0 +1,5 @@
+//! The wire format as a stranger uses the crate.
+
+mod golden;
+mod properties;
+mod support;
