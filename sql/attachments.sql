@@ -9,6 +9,9 @@ BEGIN
             created_at timestamptz DEFAULT pg_catalog.now(),
             payload bytea
         );
+        -- Default privileges of the database may say otherwise.
+        REVOKE ALL ON TABLE @extschema@.socket_io_attachments FROM PUBLIC;
+        REVOKE ALL ON SEQUENCE @extschema@.socket_io_attachments_id_seq FROM PUBLIC;
         COMMENT ON TABLE @extschema@.socket_io_attachments IS
             'Binary and long Socket.IO messages on their way to the servers; rows live for seconds';
     END IF;

@@ -16,6 +16,23 @@ use pgrx::prelude::*;
 pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/attachments.sql", name = "attachments", bootstrap);
+extension_sql_file!(
+    "../sql/comments.sql",
+    name = "comments",
+    requires = [
+        api::emit::sio_emit,
+        api::emit::sio_emit_args,
+        api::emit::sio_emit_binary,
+        api::housekeeping::sio_cleanup,
+        api::inspect::sio_buffer,
+        api::inspect::sio_encode,
+        api::server_side::sio_server_side_emit,
+        api::server_side::sio_server_side_emit_args,
+        api::sockets::sio_disconnect_sockets,
+        api::sockets::sio_sockets_join,
+        api::sockets::sio_sockets_leave,
+    ]
+);
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Called by Postgres when it loads the library.

@@ -1,0 +1,23 @@
+-- What \df+ shows.
+COMMENT ON FUNCTION sio_emit(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
+    'Sends an event with one JSON argument, or none, to the clients in any of the rooms, when the transaction commits';
+COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS
+    'sio_emit with any number of arguments';
+COMMENT ON FUNCTION sio_emit_binary(text, text[], text, bytea, text[], boolean, boolean) IS
+    'sio_emit with one binary argument';
+COMMENT ON FUNCTION sio_server_side_emit(text, text, jsonb, bytea[]) IS
+    'Raises an event on every Socket.IO server, when the transaction commits';
+COMMENT ON FUNCTION sio_server_side_emit_args(text, text, jsonb[], bytea[]) IS
+    'sio_server_side_emit with any number of arguments';
+COMMENT ON FUNCTION sio_sockets_join(text, text[], text[], text[]) IS
+    'Makes the sockets in any of the rooms join other rooms';
+COMMENT ON FUNCTION sio_sockets_leave(text, text[], text[], text[]) IS
+    'Makes the sockets in any of the rooms leave rooms';
+COMMENT ON FUNCTION sio_disconnect_sockets(text, text[], boolean, text[]) IS
+    'Disconnects the sockets in any of the rooms';
+COMMENT ON FUNCTION sio_cleanup(interval) IS
+    'Deletes attachments older than max_age and returns how many';
+COMMENT ON FUNCTION sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
+    'Shows what sio_emit with these arguments would send, and sends nothing';
+COMMENT ON FUNCTION sio_buffer(integer) IS
+    'The placeholder that stands for an element of binaries, counted from 0';
