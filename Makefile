@@ -1,0 +1,42 @@
+# Each target is a line or two; the work is done in scripts/.
+
+# For build and install: the Postgres to install into. The other targets use a private copy of a Postgres, of
+# this one if it is given, else of the newest on the machine.
+PG_CONFIG ?= pg_config
+# release, or dev for a quicker build.
+PROFILE ?= release
+export DESTDIR
+export STARTED := $(shell date +%s)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench build install clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: ## from an INSERT in psql to a Socket.IO client, until Ctrl-C; ONCE=1: until the event arrived
+	@scripts/setup demo
+	@scripts/install-privately dev
+	@node demo/run.js
+
+test: ## all tests
+	@scripts/setup test
+	@scripts/test
+
+lint: ## rustfmt, clippy, and pgspot on the install script
+	@scripts/setup lint
+	@scripts/lint
+
+bench: ## measure, beside plain NOTIFY and the official emitter
+	@scripts/setup bench
+	@scripts/install-privately release
+	@node benches/run.js
+
+build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
+	@scripts/extension build "$(PG_CONFIG)" "$(PROFILE)"
+
+install: ## build, and install into the Postgres of PG_CONFIG=… (below DESTDIR if given)
+	@scripts/extension install "$(PG_CONFIG)" "$(PROFILE)"
+
+clean: ## remove what was built and set up, but for node_modules
+	@scripts/clean
