@@ -40,3 +40,16 @@ extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 extern "C-unwind" fn _PG_init() {
     settings::register();
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_tests;
+
+/// What `cargo pgrx test` asks of a crate.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}
