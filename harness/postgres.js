@@ -266,9 +266,10 @@ function succeed(tool, { code, stdout, stderr }) {
   if (code !== 0) throw new Error(`${tool} failed (${code})\n${stdout}${stderr}`);
 }
 
-// The caller's PGHOST, PGOPTIONS, PGDATA… are meant for other servers.
+// The caller's PGHOST, PGOPTIONS, PGDATA… are meant for other servers, and with RUST_BACKTRACE each error through Rust
+// would have a stack in its DETAIL.
 function cleanEnv() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PG|RUST_)/.test(name)));
 }
 
 function idsOf(user) {

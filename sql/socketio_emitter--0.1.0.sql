@@ -13,19 +13,44 @@ The ordering of items is not stable, it is driven by a dependency graph.
 -- creates it. If the servers were here first, theirs is used, and it stays when the extension
 -- goes; IF NOT EXISTS would refuse a table that isn't the extension's own.
 DO $block$
+DECLARE
+    owner pg_catalog.name;
+    holder record;
 BEGIN
-    IF pg_catalog.to_regclass('@extschema@.socket_io_attachments') IS NULL THEN
-        CREATE TABLE @extschema@.socket_io_attachments (
-            id bigserial UNIQUE,
-            created_at timestamptz DEFAULT pg_catalog.now(),
-            payload bytea
-        );
-        -- Default privileges of the database may say otherwise.
-        REVOKE ALL ON TABLE @extschema@.socket_io_attachments FROM PUBLIC;
-        REVOKE ALL ON SEQUENCE @extschema@.socket_io_attachments_id_seq FROM PUBLIC;
-        COMMENT ON TABLE @extschema@.socket_io_attachments IS
-            'Binary and long Socket.IO messages on their way to the servers; rows live for seconds';
+    SELECT pg_catalog.pg_get_userbyid(relowner) INTO owner
+    FROM pg_catalog.pg_class
+    WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments');
+    IF FOUND THEN
+        RAISE NOTICE 'socketio_emitter uses the table @extschema@.socket_io_attachments of role %, which was here first',
+            pg_catalog.quote_ident(owner);
+        RETURN;
     END IF;
+
+    CREATE TABLE @extschema@.socket_io_attachments (
+        id bigserial UNIQUE,
+        created_at timestamptz DEFAULT pg_catalog.now(),
+        payload bytea
+    );
+    COMMENT ON TABLE @extschema@.socket_io_attachments IS
+        'Binary and long Socket.IO messages on their way to the servers; rows live for seconds';
+
+    -- Nobody's until it is granted, whatever the database's default privileges say.
+    FOR holder IN
+        SELECT DISTINCT
+            CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+            c.oid::pg_catalog.regclass AS relation,
+            CASE
+                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
+            END AS grantee
+        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+        WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
+                '@extschema@.socket_io_attachments'::pg_catalog.regclass::pg_catalog.oid,
+                pg_catalog.pg_get_serial_sequence('@extschema@.socket_io_attachments', 'id')::pg_catalog.regclass::pg_catalog.oid])
+            AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', holder.kind, holder.relation, holder.grantee);
+    END LOOP;
 END
 $block$;
 /* </end connected objects> */

@@ -1,5 +1,6 @@
 //! What can go wrong, and the one place where it becomes SQLSTATE, message, detail and hint.
 
+use crate::pg::encoding;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::panic::ErrorReport;
 use socketio_emitter_protocol::{
@@ -59,6 +60,10 @@ pub enum Error {
     NotATable {
         name: String,
     },
+    /// A trigger of the table kept the row out.
+    NotStored {
+        name: String,
+    },
     TableShape {
         name: String,
         column: &'static str,
@@ -72,7 +77,7 @@ const SHOWN: usize = 60;
 /// The start of a value from a call, fit for one line of a message.
 pub fn shorten(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &value[..end]),
+        Some((end, _)) => format!("{}...", &value[..end]),
         None => value.to_owned(),
     }
 }
@@ -80,12 +85,29 @@ pub fn shorten(value: &str) -> String {
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         let (code, message, hint) = error.describe();
-        let report = ErrorReport::new(code, message, "socketio_emitter");
+        let report = ErrorReport::new(code, in_any_encoding(message), "socketio_emitter");
         match hint {
-            Some(hint) => report.set_hint(hint),
+            Some(hint) => report.set_hint(in_any_encoding(hint)),
             None => report,
         }
     }
+}
+
+/// Postgres takes a message for text of the database, whose encoding may not be UTF-8: what isn't
+/// ASCII is then shown as JSON escapes it.
+fn in_any_encoding(message: String) -> String {
+    if encoding::is_utf8() || message.is_ascii() {
+        return message;
+    }
+    let mut escaped = String::with_capacity(message.len());
+    for char in message.chars() {
+        if char.is_ascii() {
+            escaped.push(char);
+        } else {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(char)));
+        }
+    }
+    escaped
 }
 
 impl Error {
@@ -100,7 +122,7 @@ impl Error {
                 Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
                 format!("parameter \"{parameter}\" must not contain null, as its element {element} does"),
                 (parameter == "rooms").then(|| {
-                    "If a room that is null means no room, leave it out with array_remove(…, NULL), \
+                    "If a room that is null means no room, leave it out with array_remove(rooms, NULL), \
                      and don't emit when none remains: an empty list reaches every client."
                         .to_owned()
                 }),
@@ -186,13 +208,18 @@ impl Error {
             ),
             Error::MissingTable { name } => (
                 Code::ERRCODE_UNDEFINED_TABLE,
-                format!("attachments table \"{name}\" does not exist"),
+                format!("attachments table {name} does not exist"),
                 Some("Create it as the documentation of the servers' adapter says, or let the setting socketio_emitter.table_name name it.".to_owned()),
             ),
             Error::NotATable { name } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
-                format!("attachments table \"{name}\" is not a table"),
+                format!("attachments table {name} is not a table"),
                 None,
+            ),
+            Error::NotStored { name } => (
+                Code::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+                format!("attachments table {name} did not store the message"),
+                Some("A trigger or a rule of the table kept the row out, or changed its id to null.".to_owned()),
             ),
             Error::TableShape {
                 name,
@@ -200,7 +227,7 @@ impl Error {
                 wanted,
             } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
-                format!("attachments table \"{name}\" has no column \"{column}\" of type {wanted}"),
+                format!("attachments table {name} has no column \"{column}\" of type {wanted}"),
                 Some("It must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
             ),
         }

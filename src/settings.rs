@@ -1,6 +1,6 @@
 //! The settings, each with its unit, default and effect. Read anew by every call.
 
-use crate::pg::guc::{TextSetting, check_channel_prefix, check_table_name, reserve_prefix};
+use crate::pg::guc::{self, TextSetting, check_channel_prefix, check_table_name, reserve_prefix};
 use crate::pg::notify::PAYLOAD_LIMIT;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::CString;
@@ -24,12 +24,12 @@ static REQUIRE_ROOMS: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Called once, when the library is loaded.
 pub fn register() {
     TextSetting {
-        name: c"socketio_emitter.channel_prefix",
+        name: guc::CHANNEL_PREFIX,
         short: c"First part of the notification channel's name.",
         long: c"Must equal the channelPrefix option of the servers' adapter.",
         setting: &CHANNEL_PREFIX,
         context: GucContext::Userset,
-        check: Some(check_channel_prefix),
+        check: check_channel_prefix,
     }
     .register();
     GucRegistry::define_int_guc(
@@ -43,12 +43,12 @@ pub fn register() {
         GucFlags::UNIT_BYTE,
     );
     TextSetting {
-        name: c"socketio_emitter.table_name",
+        name: guc::TABLE_NAME,
         short: c"Table for binary and long messages.",
         long: c"Must name the same table as the tableName option of the servers' adapter. Empty means socket_io_attachments; a name without a schema is looked up in the extension's schema only.",
         setting: &TABLE_NAME,
         context: GucContext::Suset,
-        check: Some(check_table_name),
+        check: check_table_name,
     }
     .register();
     GucRegistry::define_bool_guc(

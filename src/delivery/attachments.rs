@@ -4,14 +4,15 @@
 
 use crate::error::Error;
 use crate::pg::bytea::ByteaBuf;
-use crate::pg::{catalog, owner, transaction};
+use crate::pg::{catalog, encoding, owner, transaction};
 use crate::settings;
 use pgrx::datum::{DatumWithOid, Interval};
 use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::spi::{OwnedPreparedStatement, Spi, SpiResult};
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 use std::cell::RefCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
 
 const EXTENSION: &CStr = c"socketio_emitter";
 const DEFAULT_TABLE: &CStr = c"socket_io_attachments";
@@ -24,8 +25,8 @@ const REFRESH_AFTER: i64 = 1_000_000;
 struct Table {
     oid: pg_sys::Oid,
     owner: pg_sys::Oid,
-    /// Quoted and qualified.
-    sql_name: String,
+    /// Quoted and qualified, in the database's encoding.
+    sql_name: CString,
 }
 
 impl Table {
@@ -43,14 +44,14 @@ impl Table {
         let oid = schema
             .and_then(|schema| catalog::relation_oid(schema, relation))
             .ok_or_else(|| Error::MissingTable {
-                name: if setting.is_empty() {
-                    relation.to_string_lossy().into_owned()
+                name: encoding::display(if setting.is_empty() {
+                    relation
                 } else {
-                    setting.to_string_lossy().into_owned()
-                },
+                    &setting
+                }),
             })?;
         Self::by_oid(oid).ok_or_else(|| Error::MissingTable {
-            name: relation.to_string_lossy().into_owned(),
+            name: encoding::display(relation),
         })
     }
 
@@ -59,22 +60,31 @@ impl Table {
         Some(Self {
             oid,
             owner: catalog::owner(oid)?,
-            sql_name: catalog::qualified_name(oid)?.to_string_lossy().into_owned(),
+            sql_name: catalog::qualified_name(oid)?,
         })
+    }
+
+    /// For messages.
+    fn name(&self) -> String {
+        encoding::display(&self.sql_name)
+    }
+
+    /// A statement with the table's name in each place of `{}`: bytes, because it need not be UTF-8.
+    fn statement(&self, template: &str) -> CString {
+        let parts: Vec<&[u8]> = template.split("{}").map(str::as_bytes).collect();
+        CString::new(parts.join(self.sql_name.to_bytes())).expect("neither has a NUL")
     }
 
     /// Whether it has the columns that the servers use.
     fn check_shape(&self) -> Result<(), Error> {
         if !catalog::is_table(self.oid) {
-            return Err(Error::NotATable {
-                name: self.sql_name.clone(),
-            });
+            return Err(Error::NotATable { name: self.name() });
         }
         for (column, name, wanted, types) in COLUMNS {
             let found = catalog::column_type(self.oid, column);
             if !found.is_some_and(|found| types.contains(&found)) {
                 return Err(Error::TableShape {
-                    name: self.sql_name.clone(),
+                    name: self.name(),
                     column: name,
                     wanted,
                 });
@@ -99,12 +109,12 @@ const COLUMNS: [(&CStr, &str, &str, &[pg_sys::Oid]); 3] = [
 /// The prepared INSERT and the table that it was prepared for.
 struct Insert {
     oid: pg_sys::Oid,
-    sql_name: String,
+    sql_name: CString,
     statement: OwnedPreparedStatement,
 }
 
 thread_local! {
-    static INSERT: RefCell<Option<Insert>> = const { RefCell::new(None) };
+    static INSERT: RefCell<Option<Rc<Insert>>> = const { RefCell::new(None) };
     static UNCOMMITTED: RefCell<Vec<Row>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -119,20 +129,12 @@ struct Row {
 /// Stores a payload in a new row and answers the row's id.
 pub fn insert(payload: &ByteaBuf) -> Result<i64, Error> {
     let table = Table::current()?;
+    table.check_shape()?;
     let created = transaction::clock();
-    let id = INSERT.with_borrow_mut(|cached| {
-        let fits = cached
-            .as_ref()
-            .is_some_and(|insert| insert.oid == table.oid && insert.sql_name == table.sql_name);
-        if !fits {
-            table.check_shape()?;
-            *cached = None;
-        }
-        Ok::<_, Error>(owner::run_as(table.owner, || {
-            let insert = cached.get_or_insert_with(|| prepare_insert(&table));
-            execute_insert(insert, payload)
-        }))
-    })?;
+    let id = owner::run_as(table.owner, || {
+        execute_insert(&prepared_insert(&table), payload)
+    })
+    .ok_or_else(|| Error::NotStored { name: table.name() })?;
     remember(Row {
         table: table.oid,
         id,
@@ -141,32 +143,44 @@ pub fn insert(payload: &ByteaBuf) -> Result<i64, Error> {
     Ok(id)
 }
 
-fn prepare_insert(table: &Table) -> Insert {
+/// The statement of this backend, prepared anew when the table is another one or has another name.
+///
+/// Handed out shared, not borrowed: a trigger of the table may itself emit while it runs.
+fn prepared_insert(table: &Table) -> Rc<Insert> {
+    let cached = INSERT.with_borrow(|cached| cached.clone());
+    if let Some(insert) = cached
+        && insert.oid == table.oid
+        && insert.sql_name == table.sql_name
+    {
+        return insert;
+    }
+    let sql = table.statement(
+        "INSERT INTO {} (created_at, payload) VALUES (clock_timestamp(), $1) RETURNING id::int8",
+    );
     let statement = Spi::connect_mut(|client| {
-        let sql = format!(
-            "INSERT INTO {} (created_at, payload) VALUES (clock_timestamp(), $1) RETURNING id::int8",
-            table.sql_name
-        );
         client
-            .prepare_mut(sql.as_str(), &[pg_sys::PgOid::from(pg_sys::BYTEAOID)])
+            .prepare_mut(sql.as_c_str(), &[pg_sys::PgOid::from(pg_sys::BYTEAOID)])
             .map(|statement| statement.keep())
     });
-    Insert {
+    let insert = Rc::new(Insert {
         oid: table.oid,
         sql_name: table.sql_name.clone(),
         statement: statement.unwrap_or_report(),
-    }
+    });
+    INSERT.replace(Some(Rc::clone(&insert)));
+    insert
 }
 
-fn execute_insert(insert: &Insert, payload: &ByteaBuf) -> i64 {
+/// `None` if a trigger of the table kept the row out.
+fn execute_insert(insert: &Insert, payload: &ByteaBuf) -> Option<i64> {
     let id: SpiResult<Option<i64>> = Spi::connect_mut(|client| {
-        client
-            .update(&insert.statement, None, &[payload.as_argument()])?
-            .first()
-            .get_one()
+        let rows = client.update(&insert.statement, None, &[payload.as_argument()])?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        rows.first().get_one()
     });
     id.unwrap_or_report()
-        .expect("the id of a new row is not null")
 }
 
 /// Notes a row, and with the first of a transaction, that there is something to do at its end.
@@ -177,9 +191,17 @@ fn remember(row: Row) {
     });
     if first {
         register_xact_callback(PgXactCallbackEvent::PreCommit, refresh);
-        register_xact_callback(PgXactCallbackEvent::Abort, || {
-            UNCOMMITTED.take();
-        });
+        // Also after a commit: a trigger that `refresh` fires may emit. And after PREPARE
+        // TRANSACTION, which Postgres allows when all that was sent has been rolled back.
+        for end in [
+            PgXactCallbackEvent::Commit,
+            PgXactCallbackEvent::Abort,
+            PgXactCallbackEvent::Prepare,
+        ] {
+            register_xact_callback(end, || {
+                UNCOMMITTED.take();
+            });
+        }
     }
 }
 
@@ -199,7 +221,7 @@ fn refresh() {
         return;
     }
     old.sort_by_key(|row| row.table.to_u32());
-    transaction::with_snapshot(|| update_created_at(&old));
+    transaction::at_commit(|| update_created_at(&old));
 }
 
 /// `rows`: sorted by table.
@@ -210,32 +232,41 @@ fn update_created_at(rows: &[&Row]) {
             continue;
         };
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let sql =
+            table.statement("UPDATE {} SET created_at = clock_timestamp() WHERE id = ANY ($1)");
         owner::run_as(table.owner, || {
-            let sql = format!(
-                "UPDATE {} SET created_at = clock_timestamp() WHERE id = ANY ($1)",
-                table.sql_name
-            );
-            Spi::run_with_args(&sql, &[DatumWithOid::from(ids)]).unwrap_or_report();
+            execute(&sql, &[DatumWithOid::from(ids)]);
+            // Those of the table's triggers, with its owner's rights still.
+            transaction::close_cursors();
         });
     }
 }
 
 /// Deletes rows older than `age`, beside servers that do the same: rows that somebody is deleting
-/// are left to them. Answers how many it deleted.
+/// are left to them, and those of this transaction to the servers that will be told of them.
+/// Answers how many it deleted.
 pub fn delete_older_than(age: Interval) -> Result<i64, Error> {
     let table = Table::current()?;
     table.check_shape()?;
-    let deleted: SpiResult<usize> = owner::run_as(table.owner, || {
-        let sql = format!(
-            "DELETE FROM {0} WHERE id IN (
-                 SELECT id FROM {0} WHERE created_at < clock_timestamp() - $1 FOR UPDATE SKIP LOCKED)",
-            table.sql_name
-        );
-        Spi::connect_mut(|client| {
-            Ok(client
-                .update(sql.as_str(), None, &[DatumWithOid::from(age)])?
-                .len())
-        })
+    let own: Vec<i64> = UNCOMMITTED.with_borrow(|rows| {
+        rows.iter()
+            .filter(|row| row.table == table.oid)
+            .map(|row| row.id)
+            .collect()
     });
-    Ok(deleted.unwrap_or_report() as i64)
+    let sql = table.statement(
+        "DELETE FROM {} WHERE id IN (
+             SELECT id FROM {} WHERE created_at < clock_timestamp() - $1 AND id <> ALL ($2)
+             FOR UPDATE SKIP LOCKED)",
+    );
+    let arguments = [DatumWithOid::from(age), DatumWithOid::from(own)];
+    let deleted = owner::run_as(table.owner, || execute(&sql, &arguments));
+    Ok(deleted as i64)
+}
+
+/// Runs a statement and answers how many rows it was about.
+fn execute(sql: &CStr, arguments: &[DatumWithOid<'_>]) -> usize {
+    let rows: SpiResult<usize> =
+        Spi::connect_mut(|client| Ok(client.update(sql, None, arguments)?.len()));
+    rows.unwrap_or_report()
 }

@@ -33,7 +33,7 @@ pub fn send(
             message.sequence = None;
             let payload = attachment(&message, context)?;
             let id = attachments::insert(&bytea::ByteaBuf::new(payload))?;
-            notify::in_database_encoding(header(&message, id), "ns")?
+            header(&message, id)
         }
     };
     notify::send(&channel, text);

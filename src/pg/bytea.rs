@@ -6,9 +6,9 @@ use pgrx::{pg_sys, varlena};
 /// Bytes to leave free in front of the payload.
 pub const HEADER: usize = pg_sys::VARHDRSZ;
 
-/// The longest payload of a `bytea`, in bytes: `MaxAllocSize` (`src/include/utils/memutils.h`)
-/// less the header.
-pub const PAYLOAD_LIMIT: usize = 0x3FFF_FFFF - HEADER;
+/// The longest payload, in bytes: `MaxAllocSize` (`src/include/utils/memutils.h`), less 1 kB for
+/// the header of the `bytea` and of the row that holds it.
+pub const PAYLOAD_LIMIT: usize = 0x3FFF_FFFF - 1024;
 
 /// [`HEADER`] bytes, then the payload.
 #[derive(Debug)]

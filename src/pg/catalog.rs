@@ -3,7 +3,8 @@
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
-/// The schema that the extension was created in.
+/// The schema that the extension was created in. (Postgres's own `get_extension_schema` is there
+/// from 16 on only.)
 pub fn extension_schema(extension: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: reads the row of pg_extension by its unique index; the relation and the scan are
     // closed on the way out, and by Postgres after an ERROR. The tuple is read before that.
@@ -47,18 +48,17 @@ pub fn split_name(name: &CStr) -> Option<Vec<CString>> {
     unsafe {
         let copy = pg_sys::pstrdup(name.as_ptr());
         let mut list: *mut pg_sys::List = std::ptr::null_mut();
-        if !pg_sys::SplitIdentifierString(copy, b'.' as _, &mut list) {
-            return None;
-        }
-        let parts = (0..list_length(list))
-            .map(|i| {
-                let part = pg_sys::list_nth(list, i).cast::<std::ffi::c_char>();
-                CStr::from_ptr(part).to_owned()
-            })
-            .collect();
+        let parts = pg_sys::SplitIdentifierString(copy, b'.' as _, &mut list).then(|| {
+            (0..list_length(list))
+                .map(|i| {
+                    let part = pg_sys::list_nth(list, i).cast::<std::ffi::c_char>();
+                    CStr::from_ptr(part).to_owned()
+                })
+                .collect()
+        });
         pg_sys::list_free(list);
         pg_sys::pfree(copy.cast());
-        Some(parts)
+        parts
     }
 }
 

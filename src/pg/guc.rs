@@ -6,6 +6,9 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString, c_char, c_void};
 
+pub const CHANNEL_PREFIX: &CStr = c"socketio_emitter.channel_prefix";
+pub const TABLE_NAME: &CStr = c"socketio_emitter.table_name";
+
 /// A text setting with a check of each new value.
 pub struct TextSetting {
     pub name: &'static CStr,
@@ -13,8 +16,14 @@ pub struct TextSetting {
     pub long: &'static CStr,
     pub setting: &'static GucSetting<Option<CString>>,
     pub context: GucContext,
-    pub check: pg_sys::GucStringCheckHook,
+    pub check: CheckHook,
 }
+
+type CheckHook = unsafe extern "C-unwind" fn(
+    *mut *mut c_char,
+    *mut *mut c_void,
+    pg_sys::GucSource::Type,
+) -> bool;
 
 impl TextSetting {
     pub fn register(self) {
@@ -27,7 +36,7 @@ impl TextSetting {
                 self.setting,
                 self.context,
                 GucFlags::default(),
-                self.check,
+                Some(self.check),
                 None,
                 None,
             );
@@ -49,12 +58,12 @@ pub unsafe extern "C-unwind" fn check_channel_prefix(
     _source: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: Postgres hands a C string.
-    let prefix = unsafe { CStr::from_ptr(*value) }.to_bytes();
+    let prefix = unsafe { CStr::from_ptr(*value) };
     if prefix.is_empty() {
-        return refuse(c"It must not be empty: the servers' adapter takes an empty prefix for the default one.");
+        return refuse(CHANNEL_PREFIX, prefix, c"It must not be empty: the servers' adapter takes an empty prefix for the default one.");
     }
-    if prefix.len() + b"#/".len() > CHANNEL_LIMIT {
-        return refuse(c"With \"#/\" behind it, it must fit into the name of a channel: 63 bytes in a usual build.");
+    if prefix.count_bytes() + b"#/".len() > CHANNEL_LIMIT {
+        return refuse(CHANNEL_PREFIX, prefix, c"With \"#/\" behind it, it must fit into the name of a channel: 63 bytes in a usual build.");
     }
     true
 }
@@ -70,12 +79,28 @@ pub unsafe extern "C-unwind" fn check_table_name(
     let name = unsafe { CStr::from_ptr(*value) };
     match catalog::split_name(name) {
         Some(parts) if parts.len() <= 2 => true,
-        _ => refuse(c"It must be a table's name as SQL takes it, with or without a schema."),
+        _ => refuse(
+            TABLE_NAME,
+            name,
+            c"It must be a table's name as SQL takes it, with or without a schema.",
+        ),
     }
 }
 
-fn refuse(detail: &'static CStr) -> bool {
-    // SAFETY: Postgres copies the text when it raises the error.
-    unsafe { pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut() };
+/// Leaves the error for Postgres to raise; it names the setting, and the value as far as it is short.
+fn refuse(setting: &CStr, value: &CStr, detail: &'static CStr) -> bool {
+    // Escaped, because settings are also checked where there is no database and no encoding yet.
+    let value = crate::error::shorten(&value.to_bytes().escape_ascii().to_string());
+    let message = CString::new(format!(
+        "invalid value for parameter \"{}\": \"{value}\"",
+        setting.to_string_lossy()
+    ))
+    .expect("a C string has no NUL");
+    // SAFETY: Postgres copies both texts when it raises the error; the message is copied into
+    // Postgres's memory for that, the detail is static.
+    unsafe {
+        pg_sys::GUC_check_errmsg_string = pg_sys::pstrdup(message.as_ptr());
+        pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut();
+    }
     false
 }

@@ -29,11 +29,27 @@ pub fn clock() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
-/// Runs `work` with a snapshot to see data by, which the end of a transaction doesn't have.
-pub fn with_snapshot(work: impl FnOnce()) {
-    // SAFETY: pushed and popped in pairs; after an ERROR Postgres drops the snapshots itself.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-    work();
-    // SAFETY: as above.
-    unsafe { pg_sys::PopActiveSnapshot() };
+/// Runs `work`, which may execute SQL, in a pre-commit callback.
+///
+/// Postgres runs those after the point from which on no user's code is expected: there is no
+/// snapshot to see data by, `SET TRANSACTION READ ONLY` may have come after the writes that `work`
+/// is about, and a cursor that a trigger leaves open would outlive the transaction.
+pub fn at_commit(work: impl FnOnce()) {
+    // SAFETY: the snapshot is pushed and popped in pairs, and the flag put back; after an ERROR
+    // Postgres drops and resets both itself when it aborts.
+    unsafe {
+        let read_only = pg_sys::XactReadOnly;
+        pg_sys::XactReadOnly = false;
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        work();
+        pg_sys::PopActiveSnapshot();
+        pg_sys::XactReadOnly = read_only;
+    }
+}
+
+/// Closes the cursors that are open at the end of a transaction, as `CommitTransaction` in
+/// `src/backend/access/transam/xact.c` does before it runs the callbacks.
+pub fn close_cursors() {
+    // SAFETY: Postgres has just done the same; only what was opened since is left to close.
+    unsafe { pg_sys::PreCommit_Portals(false) };
 }

@@ -32,25 +32,13 @@ pub fn to_msgpack<A: Serialize>(
     finish(out, limit, done.map_err(|error| error.to_string()))
 }
 
-/// The notification that announces an attachment. UTF-8 JSON.
+/// The notification that announces an attachment. ASCII, and short whatever the message: the
+/// servers read the namespace from the attachment.
 ///
 /// `id`: of the attachment's row; it travels as a string, as a server's `pg` hands it out.
 pub fn header<A>(message: &Message<'_, A>, id: i64) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Header<'a> {
-        uid: &'a str,
-        r#type: u8,
-        nsp: &'a str,
-        attachment_id: String,
-    }
-    let header = Header {
-        uid: UID,
-        r#type: message.operation.message_type(),
-        nsp: message.namespace,
-        attachment_id: id.to_string(),
-    };
-    serde_json::to_vec(&header).expect("strings and a number always serialize")
+    let message_type = message.operation.message_type();
+    format!(r#"{{"uid":"{UID}","type":{message_type},"attachmentId":"{id}"}}"#).into_bytes()
 }
 
 fn finish(out: Limited, limit: usize, done: Result<(), String>) -> Result<Vec<u8>, EncodeError> {

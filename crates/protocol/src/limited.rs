@@ -31,10 +31,21 @@ impl Limited {
         }
     }
 
+    /// What can be written before there is something to decide.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        self.bytes.capacity().min(self.limit) - self.bytes.len()
+    }
+
     #[cold]
-    fn grow(&mut self, additional: usize) -> io::Result<()> {
+    #[inline(never)]
+    fn make_room(&mut self, wanted: usize) -> io::Result<()> {
+        if wanted > self.limit - self.bytes.len() {
+            self.stopped = Some(Stopped::Limit);
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         // An infallible reservation would abort the process, and with it the whole server.
-        self.bytes.try_reserve(additional).map_err(|_| {
+        self.bytes.try_reserve(wanted).map_err(|_| {
             self.stopped = Some(Stopped::Memory);
             io::ErrorKind::OutOfMemory.into()
         })
@@ -51,14 +62,11 @@ impl io::Write for Limited {
         Ok(chunk.len())
     }
 
-    #[inline]
+    // Serializers write a quote here and a comma there: it must cost no call.
+    #[inline(always)]
     fn write_all(&mut self, chunk: &[u8]) -> io::Result<()> {
-        if chunk.len() > self.limit - self.bytes.len() {
-            self.stopped = Some(Stopped::Limit);
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        if chunk.len() > self.bytes.capacity() - self.bytes.len() {
-            self.grow(chunk.len())?;
+        if chunk.len() > self.room() {
+            self.make_room(chunk.len())?;
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())

@@ -1,0 +1,52 @@
+// Measuring on machines that others use too: contenders take turns in one run, medians are compared, and only their
+// ratios are claims.
+import { cpus } from 'node:os';
+
+/** Milliseconds that `work` takes. */
+export async function time(work) {
+  const start = process.hrtime.bigint();
+  await work();
+  return Number(process.hrtime.bigint() - start) / 1e6;
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Runs each contender once per round, in turns, after a round that doesn't count.
+ * `contenders`: { name: async () => value }. → { name: median of the values }
+ */
+export async function takeTurns(rounds, contenders) {
+  const values = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, run] of Object.entries(contenders)) {
+      const value = await run();
+      if (round >= 0) values[name].push(value);
+    }
+  }
+  return Object.fromEntries(Object.entries(values).map(([name, list]) => [name, median(list)]));
+}
+
+/** Prints a table in Markdown: a list of columns' names, then rows of cells. */
+export function table(title, columns, rows) {
+  const cells = [columns, ...rows].map((row) => row.map(String));
+  const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+  const line = (row) => `| ${row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |`;
+  const rule = `|${widths.map((width, i) => (i ? `${'-'.repeat(width + 1)}:` : '-'.repeat(width + 2))).join('|')}|`;
+  console.log([`\n### ${title}\n`, line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n'));
+}
+
+/** Prints whether a target is met; → whether it is. */
+export function verdict(claim, value, isMet) {
+  console.log(`${isMet ? 'met     ' : 'NOT MET '} ${claim}: ${value.toFixed(2)}`);
+  return isMet;
+}
+
+export async function describeMachine(client) {
+  const { rows } = await client.query('SHOW server_version');
+  console.log(`Postgres ${rows[0].server_version}, Node ${process.version}, ${cpus().length} cores, ` +
+    `${new Date().toISOString().slice(0, 10)}`);
+}
