@@ -162,6 +162,11 @@ impl Serialize for Node<'_> {
             Value::String(string) => serializer.serialize_str(&text(string)?),
             Value::Number(numeric) => match numeric.as_i64() {
                 Some(integer) => Number::Integer(integer).serialize(serializer),
+                None if !serializer.is_human_readable()
+                    && let Some(double) = numeric.as_f64() =>
+                {
+                    serializer.serialize_f64(double)
+                }
                 None => {
                     let mut decimal = String::new();
                     numeric.write_text(&mut decimal);

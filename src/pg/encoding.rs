@@ -51,6 +51,7 @@ pub fn database_encoding_name() -> String {
 }
 
 /// Text of the database as UTF-8.
+#[inline]
 pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
     match database_encoding() {
         // SAFETY: Postgres verifies all text that comes into a UTF8 database (pg_verify_mbstr in
