@@ -2,24 +2,37 @@
 // only a failure reaches.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const PATIENCE = 30_000;
+// Milliseconds. After a first failure less: with something broken, hundreds of waits would take an hour to say so.
+let patience = 30_000;
+const IMPATIENCE = 2_000;
+
+function inVain(what, timeout) {
+  patience = IMPATIENCE;
+  return new Error(`Waited ${timeout / 1000} s in vain until ${what}`);
+}
 
 /** Resolves with the first truthy value of `condition`, and rejects naming `what` when none came. */
-export async function until(what, condition, { timeout = PATIENCE, every = 10 } = {}) {
+export async function until(what, condition, { timeout = patience, every } = {}) {
+  const value = await firstValue(condition, timeout, every);
+  if (!value) throw inVain(what, timeout);
+  return value;
+}
+
+/** The first truthy value of `condition` in so many milliseconds, else the last one. */
+export async function firstValue(condition, timeout, every = 10) {
   const deadline = Date.now() + timeout;
   for (;;) {
     const value = await condition();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`Waited ${timeout / 1000} s in vain until ${what}`);
+    if (value || Date.now() > deadline) return value;
     await sleep(every);
   }
 }
 
 /** The promise's outcome, or an error naming `what` when there was none in time. */
-export async function within(what, promise, timeout = PATIENCE) {
+export async function within(what, promise, timeout = patience) {
   const abort = new AbortController();
   const late = sleep(timeout, undefined, { signal: abort.signal }).then(() => {
-    throw new Error(`Waited ${timeout / 1000} s in vain until ${what}`);
+    throw inVain(what, timeout);
   });
   late.catch(() => {}); // ours to reject, or aborted below
   try {

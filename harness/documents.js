@@ -1,0 +1,78 @@
+// JSON documents to be sent and compared: chosen ones for every corner, and random ones, the same in each run.
+
+const unicode = ['é', 'ß', '€', 'Ω', '日本語', '😀', '\u2028', '\u0007', '"', '\\', '/', '\n', '\u007f', 'a\u0301'];
+
+const numbers = [
+  '0', '-0', '1', '-1', '127', '128', '255', '256', '-32', '-33', '-128', '-129', '32767', '32768', '65535', '65536',
+  ...[31n, 32n, 53n, 63n, 64n].flatMap((bits) => [-1n, 0n, 1n].flatMap((by) => [`${2n ** bits + by}`, `-${2n ** bits + by}`])),
+  '9007199254740993', '-9007199254740993', '18446744073709551615', '18446744073709551616', '9223372036854777857',
+  `1${'0'.repeat(130)}`, `-${'9'.repeat(400)}`, '123456789012345678901234567890.12345678901234567890',
+  '1e400', '-1e400', '1e308', '1.7976931348623157e308', '1.7976931348623159e308', '5e-324', '2e-324', '3e-324', '1e-400',
+  '2.2250738585072014e-308', '2.2250738585072011e-308', '0.1', '0.10', '1.500', '-2.50', '100.00', '1e21', '1e-7',
+  '0.30000000000000004', '3.141592653589793238462643383279', '9007199254740992.5', '9007199254740993.5', '1e0', '10e-1',
+];
+
+/** Texts of JSON documents that a careless encoder gets wrong. */
+export const CHOSEN = [
+  'null', 'true', 'false', '""', '[]', '{}', '[[]]', '[{}]', '{"": ""}', '{"a": {}}', '[null, [null, [null]]]',
+  ...numbers,
+  `[${numbers.join(', ')}]`,
+  `{${numbers.map((number, i) => `"n${i}": ${number}`).join(', ')}}`,
+  ...unicode.flatMap((text) => [JSON.stringify(text), JSON.stringify({ [text]: [text, text] })]),
+  JSON.stringify(unicode.join('').repeat(50)),
+  // Lengths around every step of MessagePack's formats, and around the 32 after which jsonb stores an offset.
+  ...[15, 16, 31, 32, 33, 40, 64, 65, 97, 255, 256, 257].flatMap((length) => [
+    JSON.stringify('x'.repeat(length)),
+    JSON.stringify(Array.from({ length }, (_, i) => i)),
+    JSON.stringify(Array.from({ length }, (_, i) => `text ${i}`)),
+    JSON.stringify(Array.from({ length }, (_, i) => [i, { i }])),
+    JSON.stringify(Object.fromEntries(Array.from({ length }, (_, i) => [`key ${i}`, i]))),
+    JSON.stringify(Object.fromEntries(Array.from({ length }, (_, i) => [`key ${i}`, { i: [`${i}`, i % 2 === 0, null] }]))),
+    JSON.stringify({ ['k'.repeat(length)]: 'v'.repeat(length) }),
+  ]),
+  JSON.stringify('x'.repeat(65_535)), JSON.stringify('x'.repeat(65_536)), JSON.stringify('é'.repeat(40_000)),
+  JSON.stringify(Array.from({ length: 65_536 }, (_, i) => i % 300)),
+  JSON.stringify(Object.fromEntries(Array.from({ length: 65_536 }, (_, i) => [`${i}`, i]))),
+  // Not a placeholder of ours unless there are binaries.
+  '{"_placeholder": true, "num": 0}', '{"_placeholder": false, "num": 0}', '[{"_placeholder": true, "num": 7, "x": 1}]',
+];
+
+/** `count` texts of random documents, the same for the same seed. */
+export function randomDocuments(count, seed) {
+  const random = generator(seed);
+  const below = (n) => Math.floor(random() * n);
+  const pick = (list) => list[below(list.length)];
+  const string = () => JSON.stringify(Array.from({ length: below(12) }, () => pick([...unicode, 'a', 'b', ' '])).join(''));
+  const number = () => {
+    const digits = () => Array.from({ length: 1 + below(22) }, () => below(10)).join('').replace(/^0+(?=\d)/, '');
+    const form = pick(['chosen', 'integer', 'decimal', 'exponent']);
+    if (form === 'chosen') return pick(numbers);
+    const sign = pick(['', '-']);
+    if (form === 'integer') return sign + digits();
+    if (form === 'decimal') return `${sign}${digits()}.${digits()}${'0'.repeat(below(3))}`;
+    return `${sign}${digits()}.${digits()}e${below(700) - 350}`;
+  };
+  const value = (depth) => {
+    const scalars = ['number', 'string', 'literal'];
+    const kind = pick(depth > 0 ? [...scalars, 'array', 'array', 'object', 'object'] : scalars);
+    if (kind === 'number') return number();
+    if (kind === 'string') return string();
+    if (kind === 'literal') return pick(['null', 'true', 'false']);
+    const length = pick([0, 1, 2, 3, 5, depth < 4 ? 40 : 8]);
+    const items = Array.from({ length }, () => value(depth - 1 - below(3)));
+    if (kind === 'array') return `[${items.join(', ')}]`;
+    return `{${items.map((item) => `${string()}: ${item}`).join(', ')}}`;
+  };
+  return Array.from({ length: count }, () => value(5));
+}
+
+/** mulberry32: a random number below 1 from each call. */
+function generator(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,37 @@
+// The SQL functions, with arguments that are right, so that a test can put a wrong one in its place.
+
+const EMIT = { ns: `'/'`, rooms: `'{a}'`, event: `'e'` };
+const OPTIONS = { except_rooms: `'{b}'`, volatile: 'false', compress: 'true' };
+const BINARIES = { binaries: `ARRAY['\\x00'::bytea]` };
+
+/** Function → parameter → an argument in SQL. Each call alone is right. */
+export const CALLS = {
+  sio_emit: { ...EMIT, payload: 'sio_buffer(0)', ...OPTIONS, ...BINARIES },
+  sio_emit_args: { ...EMIT, args: 'ARRAY[sio_buffer(0)]', ...OPTIONS, ...BINARIES },
+  sio_emit_binary: { ...EMIT, payload: `'\\x00'::bytea`, ...OPTIONS },
+  sio_server_side_emit: { ns: `'/'`, event: `'e'`, payload: 'sio_buffer(0)', ...BINARIES },
+  sio_server_side_emit_args: { ns: `'/'`, event: `'e'`, args: 'ARRAY[sio_buffer(0)]', ...BINARIES },
+  sio_sockets_join: { ns: `'/'`, rooms: `'{a}'`, join_rooms: `'{c}'`, except_rooms: `'{b}'` },
+  sio_sockets_leave: { ns: `'/'`, rooms: `'{a}'`, leave_rooms: `'{c}'`, except_rooms: `'{b}'` },
+  sio_disconnect_sockets: { ns: `'/'`, rooms: `'{a}'`, close: 'true', except_rooms: `'{b}'` },
+  sio_encode: { ...EMIT, payload: 'sio_buffer(0)', ...OPTIONS, ...BINARIES },
+  sio_cleanup: { max_age: `'1 hour'` },
+  sio_buffer: { num: '0' },
+};
+
+export const FUNCTIONS = Object.keys(CALLS);
+
+/** Those that send something. */
+export const SENDERS = FUNCTIONS.filter((name) => !['sio_encode', 'sio_cleanup', 'sio_buffer'].includes(name));
+
+/** The function called with right arguments but for `changes`; a parameter that is undefined there is left out. */
+export function call(name, changes = {}, schema = 'public') {
+  const parameters = Object.entries({ ...CALLS[name], ...changes }).filter(([, value]) => value !== undefined);
+  const list = parameters.map(([parameter, value]) => `${parameter} => ${value}`).join(', ');
+  return `SELECT * FROM ${schema}.${name}(${list.replaceAll('sio_buffer', `${schema}.sio_buffer`)})`;
+}
+
+/** [function, parameter] for each function that has one of the parameters. */
+export function having(...parameters) {
+  return FUNCTIONS.flatMap((name) => parameters.filter((each) => each in CALLS[name]).map((each) => [name, each]));
+}
