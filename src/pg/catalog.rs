@@ -65,12 +65,11 @@ pub fn split_name(name: &CStr) -> Option<Vec<CString>> {
 /// # Safety
 /// `list` is a list or null, which is the empty list.
 unsafe fn list_length(list: *const pg_sys::List) -> i32 {
-    // SAFETY: checked for null.
     if list.is_null() {
-        0
-    } else {
-        unsafe { (*list).length }
+        return 0;
     }
+    // SAFETY: a list, as the caller vouches.
+    unsafe { (*list).length }
 }
 
 /// The OID of a schema, if it exists.
