@@ -168,6 +168,28 @@ describe('a database in', () => {
         });
       }
 
+      it('may name the attachments table with its characters', async () => {
+        const table = `"${text}"."${text}"`;
+        await admin.query(`CREATE SCHEMA "${text}";
+          CREATE TABLE ${table} (id bigserial UNIQUE, created_at timestamptz DEFAULT now(), payload bytea)`);
+        await admin.query(`SELECT set_config('socketio_emitter.table_name', $1, false)`, [table]);
+        await admin.query(`SELECT sio_emit_binary('/', '{}', 'e', '\\x41')`);
+        await admin.query('RESET socketio_emitter.table_name');
+        const { rows } = await admin.query(`SELECT count(*)::int FROM ${table}`);
+        assert.deepEqual(rows, [{ count: 1 }]);
+      });
+
+      it('shows its text in errors, or an escaped form of it, and never another error', async () => {
+        await refused(app, { text: `SELECT sio_emit('/', ARRAY[$1, NULL], $1)`, values: [text] }, '22004', { says: 'rooms' });
+        await admin.query(`SELECT set_config('socketio_emitter.table_name', $1, false)`, [`"${text} "`]);
+        await refused(admin, `SELECT sio_emit_binary('/', '{}', 'e', '\\x41')`, '42P01', { says: 'attachments table' });
+        await refused(
+          admin, { text: `SELECT set_config('socketio_emitter.table_name', $1, false)`, values: [`"${text}"."${text}".x`] },
+          '22023', { says: 'socketio_emitter.table_name' },
+        );
+        await admin.query('RESET socketio_emitter.table_name');
+      });
+
       it('gave the servers no cause to report an error', () => {
         assert.deepEqual(servers.flatMap((server) => server.errors), []);
       });

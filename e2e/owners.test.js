@@ -117,7 +117,7 @@ describe('triggers of the table\'s owner', () => {
 
   it('may not swallow a row: that emit fails rather than announcing nothing', async () => {
     await trigger('RETURN NULL');
-    await assert.rejects(app.query(emit));
+    await refused(app, emit, '09000', { says: 'socket_io_attachments', hint: /trigger/ });
     assert.deepEqual(await listener.texts(), []);
   });
 

@@ -1,10 +1,6 @@
 // Errors as a user should meet them.
 import assert from 'node:assert/strict';
 
-// In a developer's shell it may be set, and the servers that the tests start inherit it: pgrx then adds the stack to the
-// DETAIL of errors that pass through Rust. A server that its owner starts has no such thing.
-delete process.env.RUST_BACKTRACE;
-
 const LONGEST = 600; // of message, detail and hint together, in characters
 
 /**
