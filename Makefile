@@ -9,7 +9,7 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build install clean
+.PHONY: help demo test lint bench build install package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
 
 install: ## build, and install into the Postgres of PG_CONFIG=… (below DESTDIR if given)
 	@scripts/extension install "$(PG_CONFIG)" "$(PROFILE)"
+
+package: ## a tarball of what install puts into the Postgres of PG_CONFIG=…
+	@scripts/package "$(PG_CONFIG)"
 
 clean: ## remove what was built and set up, but for node_modules
 	@scripts/clean
