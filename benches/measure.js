@@ -17,17 +17,25 @@ export function median(values) {
 
 /**
  * Runs each contender once per round, in turns, after a round that doesn't count.
- * `contenders`: { name: async () => value }. → { name: median of the values }
+ * `contenders`: { name: async () => ({ part: number }) }. → { name: { part: { median, ratio } } }, where `ratio` is the
+ * median over the rounds of the value divided by the first contender's in the same round: a moment in which the machine
+ * was slow is slow for both.
  */
 export async function takeTurns(rounds, contenders) {
-  const values = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  const names = Object.keys(contenders);
+  const played = [];
   for (let round = -1; round < rounds; round++) {
-    for (const [name, run] of Object.entries(contenders)) {
-      const value = await run();
-      if (round >= 0) values[name].push(value);
-    }
+    const values = {};
+    for (const name of names) values[name] = await contenders[name]();
+    if (round >= 0) played.push(values);
   }
-  return Object.fromEntries(Object.entries(values).map(([name, list]) => [name, median(list)]));
+  const summary = (name, part) => ({
+    median: median(played.map((values) => values[name][part])),
+    ratio: median(played.map((values) => values[name][part] / values[names[0]][part])),
+  });
+  return Object.fromEntries(names.map((name) => [
+    name, Object.fromEntries(Object.keys(played[0][name]).map((part) => [part, summary(name, part)])),
+  ]));
 }
 
 /** Prints a table in Markdown: a list of columns' names, then rows of cells. */

@@ -28,7 +28,7 @@ export async function benchOfficial(cluster) {
         send();
         await within(`${EVENTS} events arrived`, arrived, 120_000);
       });
-      return (EVENTS * 1000) / spent;
+      return { rate: (EVENTS * 1000) / spent };
     };
     const repeat = (emit) => () => { for (let i = 0; i < EVENTS; i++) emit(); };
     const rates = await takeTurns(ROUNDS, {
@@ -48,18 +48,18 @@ export async function benchOfficial(cluster) {
           await within('the event arrived', arrived);
         }));
       }
-      return median(each);
+      return { latency: median(each) };
     };
     const latencies = await takeTurns(ROUNDS, {
       'official emitter': latency(emitOfficial),
       'sio_emit, a query each': latency(emitOurs),
     });
-    const base = rates['official emitter'];
     table(
       `To a Socket.IO client, ${CONNECTIONS} connections, adapter 0.3.1`,
-      ['', 'events/s', '× official', 'latency, ms'],
-      Object.entries(rates).map(([name, rate]) => [
-        name, Math.round(rate), (rate / base).toFixed(2), latencies[name]?.toFixed(2) ?? '',
+      ['', 'events/s', '× official', 'latency, ms', '× official'],
+      Object.entries(rates).map(([name, { rate }]) => [
+        name, Math.round(rate.median), rate.ratio.toFixed(2),
+        latencies[name]?.latency.median.toFixed(2) ?? '', latencies[name]?.latency.ratio.toFixed(2) ?? '',
       ]),
     );
   } finally {
