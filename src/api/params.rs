@@ -7,6 +7,7 @@ use crate::pg::encoding;
 use crate::settings;
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// A parameter without which the call means nothing.
 pub fn required<T>(value: Option<T>, parameter: &'static str) -> Result<T, Error> {
@@ -37,13 +38,8 @@ pub fn rooms<'a>(
         rooms.push(utf8(room?, parameter)?);
     }
     if rooms.len() > 1 {
-        let mut seen = std::collections::HashSet::with_capacity(rooms.len());
-        let first_time: Vec<bool> = rooms
-            .iter()
-            .map(|room| seen.insert(room.as_ref()))
-            .collect();
-        let mut first_time = first_time.into_iter();
-        rooms.retain(|_| first_time.next().unwrap_or(true));
+        let mut seen = HashSet::with_capacity(rooms.len());
+        rooms.retain(|room: &Cow<'_, str>| seen.insert(room.clone()));
     }
     Ok(rooms)
 }
