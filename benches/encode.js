@@ -24,7 +24,7 @@ CREATE TABLE usual AS
 CREATE TABLE wide AS
   SELECT j || jsonb_build_object('description', repeat('lorem ipsum dolor sit amet ', 25)) AS j FROM usual;
 
-CREATE FUNCTION message(ns text, rooms text[], event text, payload jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION message(ns text, rooms text[], event text, payload jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object(
     'uid', 'emitter', 'nsp', ns, 'type', 3,
     'data', jsonb_build_object(

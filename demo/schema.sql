@@ -23,6 +23,9 @@ BEGIN
 END;
 $$;
 
+-- Triggers fire all the same; but nobody else may hang the function on a table of their own.
+REVOKE EXECUTE ON FUNCTION emit_order() FROM PUBLIC;
+
 CREATE TRIGGER emit_order
     AFTER INSERT ON orders
     FOR EACH ROW EXECUTE FUNCTION emit_order();

@@ -1,4 +1,4 @@
-//! What can go wrong, and the one place where it becomes SQLSTATE, message, detail and hint.
+//! What can go wrong, and the one place where it becomes SQLSTATE, message and hint.
 
 use crate::pg::encoding;
 use pgrx::PgSqlErrorCode as Code;
