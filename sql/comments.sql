@@ -21,3 +21,5 @@ COMMENT ON FUNCTION sio_encode(text, text[], text, jsonb, text[], boolean, boole
     'Shows what sio_emit with these arguments would send, and sends nothing';
 COMMENT ON FUNCTION sio_buffer(integer) IS
     'The placeholder that stands for an element of binaries, counted from 0';
+COMMENT ON FUNCTION sio_emit_changes() IS
+    'Trigger function: emits what was done to the table, as its key=value arguments declare';

@@ -10,5 +10,6 @@ REVOKE ALL ON FUNCTION
     sio_disconnect_sockets(text, text[], boolean, text[]),
     sio_cleanup(interval),
     sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]),
-    sio_buffer(integer)
+    sio_buffer(integer),
+    sio_emit_changes()
 FROM PUBLIC;

@@ -3,6 +3,7 @@
 use crate::pg::encoding;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::panic::ErrorReport;
+use socketio_emitter_declaration::DeclarationError;
 use socketio_emitter_protocol::{
     EncodeError, MAX_DEPTH, PlaceholderError, ReservedEvent, UNDECODABLE_KEY,
 };
@@ -69,6 +70,72 @@ pub enum Error {
         column: &'static str,
         wanted: &'static str,
     },
+    /// A trigger's argument, or the parameter of `sio_watch` that would become one.
+    Misdeclared(Misdeclared),
+    /// A trigger that was created for a moment that it can't work at.
+    TriggerProtocol {
+        problem: &'static str,
+        hint: &'static str,
+    },
+    /// Something went wrong in a trigger.
+    InTrigger {
+        trigger: String,
+        table: String,
+        error: Box<Error>,
+    },
+    /// `sio_watch` would overwrite a trigger that it didn't make.
+    ForeignTrigger {
+        trigger: String,
+        table: String,
+    },
+    /// A table without the right to create triggers on it.
+    NoTriggerRight {
+        table: String,
+    },
+    /// Something that can't have triggers for its rows.
+    NotWatchable {
+        name: String,
+    },
+}
+
+/// A declaration that is wrong, or that doesn't fit the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misdeclared {
+    pub why: Why,
+    pub argument: DeclarationError,
+    /// Whether the argument is a parameter of `sio_watch`, whose names differ a little.
+    pub in_call: bool,
+}
+
+/// Why a declaration can't be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Argument,
+    NoColumn,
+    NoPrimaryKey,
+}
+
+impl Misdeclared {
+    fn message(&self) -> String {
+        let DeclarationError {
+            key,
+            value,
+            problem,
+            ..
+        } = &self.argument;
+        let value = value.as_deref().map(shorten);
+        if !self.in_call {
+            return match value {
+                Some(value) => format!("argument \"{key}={value}\" {problem}"),
+                None => format!("argument \"{}\" {problem}", shorten(key)),
+            };
+        }
+        let parameter = if key == "room" { "rooms" } else { key };
+        match value {
+            Some(value) => format!("parameter \"{parameter}\": \"{value}\" {problem}"),
+            None => format!("parameter \"{parameter}\" {problem}"),
+        }
+    }
 }
 
 /// Characters of a value that an error repeats.
@@ -230,6 +297,44 @@ impl Error {
                 format!("attachments table {name} has no column \"{column}\" of type {wanted}"),
                 Some("It must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
             ),
+            Error::Misdeclared(misdeclared) => (
+                match misdeclared.why {
+                    Why::Argument => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                    Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
+                    Why::NoPrimaryKey => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                },
+                misdeclared.message(),
+                Some(misdeclared.argument.hint),
+            ),
+            Error::TriggerProtocol { problem, hint } => (
+                Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                problem.to_owned(),
+                Some(hint.to_owned()),
+            ),
+            Error::InTrigger {
+                trigger,
+                table,
+                error,
+            } => {
+                let (code, message, hint) = error.describe();
+                let message = format!("trigger \"{trigger}\" of table \"{table}\": {message}");
+                (code, message, hint)
+            }
+            Error::ForeignTrigger { trigger, table } => (
+                Code::ERRCODE_DUPLICATE_OBJECT,
+                format!("table \"{table}\" has a trigger \"{trigger}\" that is not of this watch"),
+                Some("Choose another name for the watch: sio_watch(..., name => 'another').".to_owned()),
+            ),
+            Error::NoTriggerRight { table } => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("permission denied for table {table}"),
+                Some("It takes the right to create triggers: GRANT TRIGGER ON the table.".to_owned()),
+            ),
+            Error::NotWatchable { name } => (
+                Code::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("parameter \"table_name\": \"{name}\" is not a table"),
+                Some("Watch the tables that a view is made from.".to_owned()),
+            ),
         }
     }
 
@@ -248,6 +353,16 @@ impl Error {
 impl From<ReservedEvent> for Error {
     fn from(error: ReservedEvent) -> Self {
         Error::ReservedEvent(error)
+    }
+}
+
+impl From<DeclarationError> for Error {
+    fn from(argument: DeclarationError) -> Self {
+        Error::Misdeclared(Misdeclared {
+            why: Why::Argument,
+            argument,
+            in_call: false,
+        })
     }
 }
 

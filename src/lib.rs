@@ -10,6 +10,7 @@ mod error;
 mod payload;
 mod pg;
 mod settings;
+mod triggers;
 
 use pgrx::prelude::*;
 
@@ -31,6 +32,7 @@ extension_sql_file!(
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
+        triggers::changes::sio_emit_changes,
     ]
 );
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);

@@ -6,12 +6,13 @@ use crate::error::Error;
 use crate::pg::datum::{Bytea, Jsonb};
 use crate::pg::encoding;
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
-use socketio_emitter_jsonb::{Corrupt, Object, Value};
+use socketio_emitter_jsonb::{Corrupt, Numeric, Object, Value};
 use socketio_emitter_protocol::{
     Binaries, MAX_DEPTH, Number, PLACEHOLDER_KEY, PLACEHOLDER_NUM, PlaceholderError,
     UNDECODABLE_KEY,
 };
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 
 /// What all arguments of an event share.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Context<'a> {
     parameter: &'static str,
     /// What placeholders in the JSON stand for.
     binaries: Binaries<'a>,
+    /// Whether an argument itself is binary.
+    has_bytes: Cell<bool>,
     /// Why serializing stopped: serde's own errors carry only a text.
     failure: RefCell<Option<Error>>,
 }
@@ -30,6 +33,7 @@ impl<'a> Context<'a> {
         Self {
             parameter,
             binaries: Binaries::new(binaries),
+            has_bytes: Cell::new(false),
             failure: RefCell::new(None),
         }
     }
@@ -44,13 +48,19 @@ impl<'a> Context<'a> {
 
     /// A binary argument.
     pub fn bytes(&'a self, Bytea(bytes): Bytea<'a>) -> Argument<'a> {
+        self.has_bytes.set(true);
         Argument {
             kind: Kind::Bytes(bytes),
             context: self,
         }
     }
 
-    pub fn has_binaries(&self) -> bool {
+    /// Whether there is anything that JSON has no form for.
+    pub fn is_binary(&self) -> bool {
+        self.has_bytes.get() || self.has_binaries()
+    }
+
+    fn has_binaries(&self) -> bool {
         !self.binaries.is_empty()
     }
 
@@ -66,6 +76,26 @@ impl<'a> Context<'a> {
         self.failure.take()
     }
 
+    /// Text of the database, for the serializer.
+    pub fn text<'t, S: Serializer>(&self, bytes: &'t [u8]) -> Result<Cow<'t, str>, S::Error> {
+        encoding::to_utf8(bytes).map_err(|_| {
+            self.fail::<S>(Error::Encoding {
+                parameter: self.parameter,
+                encoding: encoding::database_encoding_name(),
+            })
+        })
+    }
+
+    /// Refuses a key that servers can't decode from MessagePack.
+    pub fn check_key<S: Serializer>(&self, key: &str) -> Result<(), S::Error> {
+        if key == UNDECODABLE_KEY {
+            return Err(self.fail::<S>(Error::UndecodableKey {
+                parameter: self.parameter,
+            }));
+        }
+        Ok(())
+    }
+
     fn fail<S: Serializer>(&self, error: Error) -> S::Error {
         self.failure.replace(Some(error));
         S::Error::custom("see the context")
@@ -78,7 +108,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn corrupt<S: Serializer>(&self, _: Corrupt) -> S::Error {
+    pub fn corrupt<S: Serializer>(&self, _: Corrupt) -> S::Error {
         self.fail::<S>(Error::CorruptJsonb {
             parameter: self.parameter,
         })
@@ -97,13 +127,6 @@ enum Kind<'a> {
     Null,
     Jsonb(&'a [u8]),
     Bytes(&'a [u8]),
-}
-
-impl Argument<'_> {
-    /// Whether the argument itself is binary, not JSON.
-    pub fn is_binary(&self) -> bool {
-        matches!(self.kind, Kind::Bytes(_))
-    }
 }
 
 impl Serialize for Argument<'_> {
@@ -143,14 +166,7 @@ impl Node<'_> {
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let context = self.context;
-        let text = |bytes| {
-            encoding::to_utf8(bytes).map_err(|_| {
-                context.fail::<S>(Error::Encoding {
-                    parameter: context.parameter,
-                    encoding: encoding::database_encoding_name(),
-                })
-            })
-        };
+        let text = |bytes| context.text::<S>(bytes);
         if self.depth >= MAX_DEPTH && matches!(self.value, Value::Array(_) | Value::Object(_)) {
             return Err(context.fail::<S>(Error::TooDeep {
                 parameter: context.parameter,
@@ -160,19 +176,7 @@ impl Serialize for Node<'_> {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(boolean) => serializer.serialize_bool(boolean),
             Value::String(string) => serializer.serialize_str(&text(string)?),
-            Value::Number(numeric) => match numeric.as_i64() {
-                Some(integer) => Number::Integer(integer).serialize(serializer),
-                None if !serializer.is_human_readable()
-                    && let Some(double) = numeric.as_f64() =>
-                {
-                    serializer.serialize_f64(double)
-                }
-                None => {
-                    let mut decimal = String::new();
-                    numeric.write_text(&mut decimal);
-                    Number::Decimal(&decimal).serialize(serializer)
-                }
-            },
+            Value::Number(numeric) => serialize_numeric(&numeric, serializer),
             Value::Array(array) => {
                 let mut sequence = serializer.serialize_seq(Some(array.len()))?;
                 for element in array.iter() {
@@ -200,15 +204,34 @@ impl Serialize for Node<'_> {
                     .map_err(|corrupt| context.corrupt::<S>(corrupt))?;
                 for member in members {
                     let (key, value) = member.map_err(|corrupt| context.corrupt::<S>(corrupt))?;
-                    if is_msgpack && key == UNDECODABLE_KEY.as_bytes() {
-                        return Err(context.fail::<S>(Error::UndecodableKey {
-                            parameter: context.parameter,
-                        }));
+                    let key = text(key)?;
+                    if is_msgpack {
+                        context.check_key::<S>(&key)?;
                     }
-                    map.serialize_entry(&text(key)?, &self.child(value))?;
+                    map.serialize_entry(&key, &self.child(value))?;
                 }
                 map.end()
             }
+        }
+    }
+}
+
+/// A number: every digit of it in JSON, the double that JSON.parse would give in MessagePack.
+pub fn serialize_numeric<S: Serializer>(
+    numeric: &Numeric<'_>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match numeric.as_i64() {
+        Some(integer) => Number::Integer(integer).serialize(serializer),
+        None if !serializer.is_human_readable()
+            && let Some(double) = numeric.as_f64() =>
+        {
+            serializer.serialize_f64(double)
+        }
+        None => {
+            let mut decimal = String::new();
+            numeric.write_text(&mut decimal);
+            Number::Decimal(&decimal).serialize(serializer)
         }
     }
 }

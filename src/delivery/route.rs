@@ -2,22 +2,20 @@
 
 use crate::delivery::{attachments, notify, sequence};
 use crate::error::Error;
-use crate::payload::{Argument, Context};
+use crate::payload::Context;
 use crate::pg::{bytea, encoding, transaction};
 use crate::settings;
+use serde::Serialize;
 use socketio_emitter_protocol::{EncodeError, Message, Operation, header, to_json, to_msgpack};
 use std::ffi::{CStr, CString};
-
-/// A message with what its arguments share.
-pub type Outgoing<'a> = Message<'a, Argument<'a>>;
 
 /// Sends a message when the transaction commits.
 ///
 /// `function`: the SQL function, for the error of a read-only transaction.
-pub fn send(
+pub fn send<A: Serialize>(
     function: &CStr,
     namespace: &str,
-    operation: Operation<'_, Argument<'_>>,
+    operation: Operation<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     transaction::prevent_if_read_only(function);
@@ -52,9 +50,9 @@ pub struct Preview {
 }
 
 /// Encodes a message as [`send`] does, and sends nothing.
-pub fn preview(
+pub fn preview<A: Serialize>(
     namespace: &str,
-    operation: Operation<'_, Argument<'_>>,
+    operation: Operation<'_, A>,
     context: &Context<'_>,
 ) -> Result<Preview, Error> {
     let mut message = Message {
@@ -83,8 +81,11 @@ pub fn preview(
 }
 
 /// The message as a notification's text in the database's encoding, if it may go that way.
-fn short_text(message: &Outgoing<'_>, context: &Context<'_>) -> Result<Option<Vec<u8>>, Error> {
-    if has_binary(message, context) {
+fn short_text<A: Serialize>(
+    message: &Message<'_, A>,
+    context: &Context<'_>,
+) -> Result<Option<Vec<u8>>, Error> {
+    if context.is_binary() {
         return Ok(None);
     }
     let threshold = settings::payload_threshold();
@@ -99,16 +100,11 @@ fn short_text(message: &Outgoing<'_>, context: &Context<'_>) -> Result<Option<Ve
     Ok((text.len() < threshold).then_some(text))
 }
 
-fn has_binary(message: &Outgoing<'_>, context: &Context<'_>) -> bool {
-    let args = match &message.operation {
-        Operation::Emit { args, .. } | Operation::ServerSideEmit { args, .. } => *args,
-        _ => &[],
-    };
-    context.has_binaries() || args.iter().any(Argument::is_binary)
-}
-
 /// The message as an attachment's payload, with room for the header of a `bytea` in front.
-fn attachment(message: &Outgoing<'_>, context: &Context<'_>) -> Result<Vec<u8>, Error> {
+fn attachment<A: Serialize>(
+    message: &Message<'_, A>,
+    context: &Context<'_>,
+) -> Result<Vec<u8>, Error> {
     let payload = to_msgpack(message, bytea::PAYLOAD_LIMIT, bytea::HEADER)
         .map_err(|error| reason(error, context))?;
     context.check_all_named()?;

@@ -6,37 +6,79 @@ use std::ffi::{CStr, CString};
 /// The schema that the extension was created in. (Postgres's own `get_extension_schema` is there
 /// from 16 on only.)
 pub fn extension_schema(extension: &CStr) -> Option<pg_sys::Oid> {
-    // SAFETY: reads the row of pg_extension by its unique index; the relation and the scan are
-    // closed on the way out, and by Postgres after an ERROR. The tuple is read before that.
+    // SAFETY: the row is one of pg_extension, whose fixed part the struct describes.
     unsafe {
-        let relation = pg_sys::table_open(
+        row_by_key(
             pg_sys::ExtensionRelationId,
-            pg_sys::AccessShareLock as pg_sys::LOCKMODE,
-        );
-        let mut key = pg_sys::ScanKeyData::default();
-        pg_sys::ScanKeyInit(
-            &mut key,
-            pg_sys::Anum_pg_extension_extname as pg_sys::AttrNumber,
-            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
-            pg_sys::Oid::from_u32(pg_sys::F_NAMEEQ),
+            pg_sys::Oid::from_u32(pg_sys::ExtensionNameIndexId),
+            pg_sys::Anum_pg_extension_extname,
+            pg_sys::F_NAMEEQ,
             pg_sys::Datum::from(extension.as_ptr()),
+            |row: &pg_sys::FormData_pg_extension| row.extnamespace,
+        )
+    }
+}
+
+/// The table on which the trigger was declared of which this one is a partition's copy, or a copy's
+/// copy.
+pub fn table_of_original_trigger(mut trigger: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    loop {
+        // SAFETY: the row is one of pg_trigger, whose fixed part the struct describes.
+        let (parent, table) = unsafe {
+            row_by_key(
+                pg_sys::TriggerRelationId,
+                pg_sys::Oid::from_u32(pg_sys::TriggerOidIndexId),
+                pg_sys::Anum_pg_trigger_oid,
+                pg_sys::F_OIDEQ,
+                pg_sys::Datum::from(trigger),
+                |row: &pg_sys::FormData_pg_trigger| (row.tgparentid, row.tgrelid),
+            )?
+        };
+        if parent == pg_sys::InvalidOid {
+            return Some(table);
+        }
+        trigger = parent;
+    }
+}
+
+/// Reads the one row that has `key` in a column with a unique index.
+///
+/// # Safety
+/// `relation`, `index` and `column` are a catalog's, `equals` is the equality of the column's type,
+/// which `key` is of, and `F` is the struct of the catalog.
+unsafe fn row_by_key<F, R>(
+    relation: pg_sys::Oid,
+    index: pg_sys::Oid,
+    column: u32,
+    equals: u32,
+    key: pg_sys::Datum,
+    read: impl FnOnce(&F) -> R,
+) -> Option<R> {
+    // SAFETY: as the caller says. The relation and the scan are closed on the way out, and by
+    // Postgres after an ERROR; the row is read before that.
+    unsafe {
+        let relation = pg_sys::table_open(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let mut scan_key = pg_sys::ScanKeyData::default();
+        pg_sys::ScanKeyInit(
+            &mut scan_key,
+            column as pg_sys::AttrNumber,
+            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+            pg_sys::Oid::from_u32(equals),
+            key,
         );
         let scan = pg_sys::systable_beginscan(
             relation,
-            pg_sys::Oid::from_u32(pg_sys::ExtensionNameIndexId),
+            index,
             true,
             std::ptr::null_mut(),
             1,
-            &mut key,
+            &mut scan_key,
         );
-        let tuple = pg_sys::systable_getnext(scan);
-        let schema = (!tuple.is_null()).then(|| {
-            let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_extension>();
-            (*form).extnamespace
-        });
+        let row = pg_sys::systable_getnext(scan);
+        let result = (!row.is_null()).then(|| read(&*pg_sys::GETSTRUCT(row).cast::<F>()));
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        schema
+        result
     }
 }
 
@@ -86,14 +128,11 @@ pub fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
 
 /// `schema.relation`, quoted where SQL needs it; `None` if either has gone.
 pub fn qualified_name(relation: pg_sys::Oid) -> Option<CString> {
-    // SAFETY: each function answers null for what doesn't exist, and palloc'd strings otherwise.
+    let (schema, name) = names(relation)?;
+    // SAFETY: two C strings; the result is palloc'd.
     unsafe {
-        let name = pg_sys::get_rel_name(relation);
-        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        if name.is_null() || schema.is_null() {
-            return None;
-        }
-        Some(CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name)).to_owned())
+        let quoted = pg_sys::quote_qualified_identifier(schema.as_ptr(), name.as_ptr());
+        Some(CStr::from_ptr(quoted).to_owned())
     }
 }
 
@@ -135,4 +174,20 @@ pub fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
 
 fn found(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// A relation's name and its schema's, unquoted; `None` if it has gone.
+pub fn names(relation: pg_sys::Oid) -> Option<(CString, CString)> {
+    // SAFETY: each function answers null for what doesn't exist, and palloc'd strings otherwise.
+    unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        if name.is_null() || schema.is_null() {
+            return None;
+        }
+        Some((
+            CStr::from_ptr(schema).to_owned(),
+            CStr::from_ptr(name).to_owned(),
+        ))
+    }
 }

@@ -141,7 +141,7 @@ impl<'a, T: Varlena<'a>> Elements<'a, T> {
 
 /// # Safety
 /// `datum` is a non-null varlena that lives as long as the call, `'a`.
-unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+pub(super) unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
     // SAFETY: detoasting gives an inline, uncompressed varlena: the datum's own bytes or a copy in
     // the current memory context, which is the call's. What is inline already needs no call.

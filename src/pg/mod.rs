@@ -8,10 +8,14 @@
 
 pub mod bytea;
 pub mod catalog;
+pub mod column;
 pub mod datum;
 pub mod encoding;
 pub mod guc;
+pub mod memory;
 pub mod notify;
 pub mod owner;
 pub mod result;
+pub mod row;
 pub mod transaction;
+pub mod trigger;

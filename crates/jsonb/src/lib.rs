@@ -10,7 +10,7 @@ mod container;
 mod numeric;
 
 pub use container::{Array, Object, Value, root};
-pub use numeric::Numeric;
+pub use numeric::{Decimal, Numeric};
 
 /// The bytes are no `jsonb`: an offset, a length or a type tag points nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,32 @@ const LONG_SCALE: u16 = 0x3FFF;
 /// Of a stored digit.
 const BASE: i64 = 10_000;
 
+/// What a column of type `numeric` holds, which JSON has less of.
+#[derive(Debug, Clone, Copy)]
+pub enum Decimal<'a> {
+    Finite(Numeric<'a>),
+    /// Not finite: as Postgres writes it, and `to_jsonb` as a string.
+    Special(&'static str),
+}
+
+// numeric.c: NUMERIC_NAN, NUMERIC_PINF, NUMERIC_NINF.
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const NEGATIVE_INFINITY: u16 = 0xF000;
+
+impl<'a> Decimal<'a> {
+    /// `payload`: the detoasted datum without its varlena header (`VARDATA_ANY`).
+    pub fn new(payload: &'a [u8]) -> Result<Self, Corrupt> {
+        let header = u16::from_ne_bytes(*payload.first_chunk().ok_or(Corrupt)?);
+        Ok(match header {
+            NAN => Self::Special("NaN"),
+            INFINITY => Self::Special("Infinity"),
+            NEGATIVE_INFINITY => Self::Special("-Infinity"),
+            _ => Self::Finite(Numeric::of_body(payload)?),
+        })
+    }
+}
+
 /// A finite decimal number. JSON has no NaN and no infinity, so neither has `jsonb`.
 #[derive(Debug, Clone, Copy)]
 pub struct Numeric<'a> {
@@ -35,7 +61,10 @@ impl<'a> Numeric<'a> {
     /// `varlena`: the stored number with its four-byte length header.
     pub(crate) fn new(varlena: &'a [u8]) -> Result<Self, Corrupt> {
         let length = varlena_length(u32_at(varlena, 0)?).ok_or(Corrupt)?;
-        let body = varlena.get(4..length).ok_or(Corrupt)?;
+        Self::of_body(varlena.get(4..length).ok_or(Corrupt)?)
+    }
+
+    fn of_body(body: &'a [u8]) -> Result<Self, Corrupt> {
         let (words, rest) = body.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(Corrupt);

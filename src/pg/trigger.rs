@@ -1,0 +1,315 @@
+//! What Postgres hands to a trigger.
+
+use crate::pg::catalog;
+use crate::pg::column::{Reader, TextReader};
+use crate::pg::memory::Memory;
+use crate::pg::row::{Comparison, Row, Slot, stored};
+use pgrx::{PgRelation, PgTrigger, pg_sys};
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::slice;
+
+/// One firing of a trigger.
+#[derive(Clone, Copy)]
+pub struct Firing<'a> {
+    data: &'a pg_sys::TriggerData,
+    trigger: &'a pg_sys::Trigger,
+}
+
+/// What was done to the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+}
+
+impl<'a> Firing<'a> {
+    pub fn new(trigger: &'a PgTrigger<'a>) -> Self {
+        Self {
+            data: trigger.trigger_data(),
+            trigger: trigger.trigger(),
+        }
+    }
+
+    pub fn operation(&self) -> Operation {
+        match self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Operation::Insert,
+            pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,
+            pg_sys::TRIGGER_EVENT_DELETE => Operation::Delete,
+            _ => Operation::Truncate,
+        }
+    }
+
+    pub fn is_for_each_row(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0
+    }
+
+    pub fn is_after(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER
+    }
+
+    /// Whether the trigger was declared for updates or deletes, which have an old row.
+    pub fn is_for_old_rows(&self) -> bool {
+        self.trigger.tgtype as u32 & (pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE)
+            != 0
+    }
+
+    pub fn oid(&self) -> pg_sys::Oid {
+        self.trigger.tgoid
+    }
+
+    /// In the database's encoding.
+    pub fn name(&self) -> &'a CStr {
+        // SAFETY: a trigger has a name, which lives as long as the firing.
+        unsafe { CStr::from_ptr(self.trigger.tgname) }
+    }
+
+    /// The arguments of CREATE TRIGGER, in the database's encoding.
+    pub fn arguments(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        let arguments = match self.trigger.tgnargs {
+            0 => &[],
+            // SAFETY: as many C strings as it says, which live as long as the firing.
+            count => unsafe { slice::from_raw_parts(self.trigger.tgargs, count as usize) },
+        };
+        arguments
+            .iter()
+            // SAFETY: as above.
+            .map(|&argument| unsafe { CStr::from_ptr(argument) })
+    }
+
+    /// The table that fired.
+    pub fn table(&self) -> Table {
+        // SAFETY: open and locked for the time of the firing; `from_pg` doesn't close it.
+        Table(unsafe { PgRelation::from_pg(self.data.tg_relation) })
+    }
+
+    /// The table that the trigger was declared on: of a partition's copy, the partitioned table.
+    pub fn declared_on(&self) -> pg_sys::Oid {
+        if !self.trigger.tgisclone {
+            return self.table().oid();
+        }
+        catalog::table_of_original_trigger(self.trigger.tgoid).unwrap_or_else(|| self.table().oid())
+    }
+
+    /// The row as it was. None on insert, and for each statement.
+    pub fn old_row(&self) -> Option<Row<'a>> {
+        match self.operation() {
+            // SAFETY: the slots don't change while the trigger runs.
+            Operation::Update | Operation::Delete => unsafe { Row::in_slot(self.data.tg_trigslot) },
+            _ => None,
+        }
+    }
+
+    /// The row as it is. None on delete, and for each statement.
+    pub fn new_row(&self) -> Option<Row<'a>> {
+        let slot = match self.operation() {
+            Operation::Insert => self.data.tg_trigslot,
+            Operation::Update => self.data.tg_newslot,
+            _ => return None,
+        };
+        // SAFETY: as above.
+        unsafe { Row::in_slot(slot) }
+    }
+
+    /// The rows of the statement as they were, if the trigger declares OLD TABLE.
+    pub fn old_table(&self) -> Option<TransitionTable<'a>> {
+        TransitionTable::new(self, self.data.tg_oldtable)
+    }
+
+    /// The rows of the statement as they are, if the trigger declares NEW TABLE.
+    pub fn new_table(&self) -> Option<TransitionTable<'a>> {
+        TransitionTable::new(self, self.data.tg_newtable)
+    }
+
+    /// A place for a row of the table.
+    pub fn slot(&self) -> Slot {
+        // SAFETY: the relation is open, so its descriptor stays, until the trigger is done.
+        unsafe { Slot::new((*self.data.tg_relation).rd_att) }
+    }
+}
+
+/// Rows of a transition table, from the first to the last.
+pub struct TransitionTable<'a> {
+    store: *mut pg_sys::Tuplestorestate,
+    /// A position of our own: others may read the same table, by SQL.
+    pointer: i32,
+    slot: Slot,
+    count: i64,
+    _firing: PhantomData<&'a pg_sys::TriggerData>,
+}
+
+impl<'a> TransitionTable<'a> {
+    fn new(firing: &Firing<'a>, store: *mut pg_sys::Tuplestorestate) -> Option<Self> {
+        if store.is_null() {
+            return None;
+        }
+        // SAFETY: as ExecInitNamedTuplestoreScan in src/backend/executor/nodeNamedtuplestorescan.c.
+        unsafe {
+            let pointer =
+                pg_sys::tuplestore_alloc_read_pointer(store, pg_sys::EXEC_FLAG_REWIND as i32);
+            pg_sys::tuplestore_select_read_pointer(store, pointer);
+            pg_sys::tuplestore_rescan(store);
+            Some(Self {
+                store,
+                pointer,
+                slot: firing.slot(),
+                count: pg_sys::tuplestore_tuple_count(store),
+                _firing: PhantomData,
+            })
+        }
+    }
+
+    pub fn count(&self) -> i64 {
+        self.count
+    }
+
+    /// Goes to the next row; false behind the last.
+    pub fn advance(&mut self) -> bool {
+        // SAFETY: the store lives as long as the firing. The slot's row stays valid until the next
+        // one is fetched: nobody writes to the store any more.
+        unsafe {
+            pg_sys::tuplestore_select_read_pointer(self.store, self.pointer);
+            pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot.raw())
+        }
+    }
+
+    /// The row that [`Self::advance`] went to.
+    pub fn slot(&mut self) -> &mut Slot {
+        &mut self.slot
+    }
+}
+
+/// An open table.
+pub struct Table(PgRelation);
+
+/// A column as it is looked for.
+pub struct ColumnHandle {
+    index: usize,
+    type_oid: pg_sys::Oid,
+    /// In the database's encoding.
+    pub name: Vec<u8>,
+}
+
+impl ColumnHandle {
+    /// `memory` must live as long as the reader.
+    pub fn reader(&self, memory: &Memory) -> Reader {
+        Reader::new(self.index, self.type_oid, memory)
+    }
+
+    /// `memory` must live as long as the reader.
+    pub fn text_reader(&self, memory: &Memory) -> TextReader {
+        TextReader::new(self.index, self.type_oid, memory)
+    }
+}
+
+impl Table {
+    /// Opens the table. It must be locked already, or be about to be.
+    pub fn open(oid: pg_sys::Oid) -> Self {
+        // SAFETY: ERROR if there is no such relation; closed on drop, the lock is kept.
+        Self(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE) })
+    }
+
+    pub fn oid(&self) -> pg_sys::Oid {
+        self.0.oid()
+    }
+
+    /// Those that a trigger sees, in the table's order.
+    pub fn columns(&self) -> Vec<ColumnHandle> {
+        let attributes = self.0.tuple_desc();
+        stored(&attributes)
+            .map(|(index, attribute)| ColumnHandle {
+                index,
+                type_oid: attribute.atttypid,
+                // SAFETY: a name ends in a NUL.
+                name: unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) }
+                    .to_bytes()
+                    .to_vec(),
+            })
+            .collect()
+    }
+
+    pub fn comparison(&self) -> Comparison {
+        Comparison::of(&self.0.tuple_desc())
+    }
+}
+
+unsafe extern "C-unwind" {
+    // src/include/catalog/pg_constraint.h, which pgrx doesn't bind.
+    fn get_primary_key_attnos(
+        relation: pg_sys::Oid,
+        deferrable_ok: bool,
+        constraint: *mut pg_sys::Oid,
+    ) -> *mut pg_sys::Bitmapset;
+}
+
+/// The names of the primary key's columns, in the database's encoding; none if there is no key.
+pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
+    let mut names = Vec::new();
+    // SAFETY: a look-up in the catalog that answers a set of the current memory context, with
+    // attribute numbers moved up so that none is negative. The closure owns nothing.
+    unsafe {
+        let mut constraint = pg_sys::InvalidOid;
+        let keys = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            get_primary_key_attnos(table, true, &mut constraint)
+        });
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(keys, member);
+            if member < 0 {
+                return names;
+            }
+            let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
+            let name = pg_sys::get_attname(table, number as pg_sys::AttrNumber, false);
+            names.push(CStr::from_ptr(name).to_bytes().to_vec());
+        }
+    }
+}
+
+/// Calls `on_table` when what is known of a table may have become wrong, `on_any` when that may be
+/// so for all of them. Both run at any moment when Postgres looks anything up, and must not.
+///
+/// Call it once per session.
+pub fn on_invalidation(on_table: fn(pg_sys::Oid), on_any: fn()) {
+    use std::sync::OnceLock;
+    static CALLBACKS: OnceLock<(fn(pg_sys::Oid), fn())> = OnceLock::new();
+
+    #[pgrx::pg_guard]
+    extern "C-unwind" fn relation(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+        let Some((on_table, on_any)) = CALLBACKS.get() else {
+            return;
+        };
+        if relation == pg_sys::InvalidOid {
+            on_any();
+        } else {
+            on_table(relation);
+        }
+    }
+
+    #[pgrx::pg_guard]
+    extern "C-unwind" fn cached_row(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+        if let Some((_, on_any)) = CALLBACKS.get() {
+            on_any();
+        }
+    }
+
+    if CALLBACKS.set((on_table, on_any)).is_err() {
+        return;
+    }
+    // SAFETY: functions of this library, which is never unloaded.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation), pg_sys::Datum::from(0));
+        // A schema's name; casts, which decide what a value's text is.
+        for cache in [
+            pg_sys::SysCacheIdentifier::NAMESPACEOID,
+            pg_sys::SysCacheIdentifier::CASTSOURCETARGET,
+        ] {
+            pg_sys::CacheRegisterSyscacheCallback(
+                cache as i32,
+                Some(cached_row),
+                pg_sys::Datum::from(0),
+            );
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The trigger function.
+
+use crate::delivery;
+use crate::error::Error;
+use crate::payload::Context;
+use crate::pg::catalog;
+use crate::pg::encoding;
+use crate::pg::trigger::{Firing, Operation};
+use crate::triggers::batches::Batches;
+use crate::triggers::cache;
+use crate::triggers::plan::{Plan, Recipients};
+use crate::triggers::record::{About, Change, Record};
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde::Serialize;
+use socketio_emitter_declaration::Payload;
+use socketio_emitter_protocol::{Flags, Operation as Message, Target};
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+/// Emits what was done to a table, as the arguments of the trigger declare: `key=value` each, see
+/// the crate `declaration` and the README.
+///
+/// For each row: an event per row. For each statement, with transition tables: an event per
+/// distinct set of rooms, with an array. Only after the change, never before or instead of it.
+///
+/// Whoever changes the table needs no right; who creates the trigger needs EXECUTE. Errors: 22023 for
+/// an argument that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that
+/// is missing, 39P01 for a trigger that fires at the wrong moment or lacks a transition table.
+#[pg_trigger]
+fn sio_emit_changes<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, Infallible> {
+    let firing = Firing::new(trigger);
+    if let Err(error) = emit(&firing) {
+        let (trigger, table) = (
+            encoding::display(firing.name()),
+            catalog::qualified_name(firing.table().oid())
+                .map_or_else(String::new, |name| encoding::display(&name)),
+        );
+        let error = Error::InTrigger {
+            trigger,
+            table,
+            error: Box::new(error),
+        };
+        ErrorReport::from(error).report(PgLogLevel::ERROR);
+    }
+    Ok(None)
+}
+
+fn emit(firing: &Firing<'_>) -> Result<(), Error> {
+    if !firing.is_after() {
+        return Err(Error::TriggerProtocol {
+            problem: "sio_emit_changes() must be called after the change",
+            hint: "Create it as an AFTER trigger: what a BEFORE trigger sees may still change or not come to pass.",
+        });
+    }
+    let plan = &*cache::plan_of(firing)?;
+    match firing.operation() {
+        Operation::Truncate => emit_truncate(plan),
+        operation if firing.is_for_each_row() => emit_row(
+            plan,
+            Change {
+                operation,
+                old: firing.old_row(),
+                new: firing.new_row(),
+            },
+        ),
+        operation => emit_statement(plan, firing, operation),
+    }
+}
+
+/// Truncated rows are nobody's to see: rooms that depend on a column can't be told.
+fn emit_truncate(plan: &Plan) -> Result<(), Error> {
+    if !plan.has_fixed_event() {
+        return Err(Error::TriggerProtocol {
+            problem: "the event of a TRUNCATE trigger can't depend on a column",
+            hint: "There is no row; give the trigger for TRUNCATE an event of its own.",
+        });
+    }
+    let change = Change {
+        operation: Operation::Truncate,
+        old: None,
+        new: None,
+    };
+    let recipients = plan.recipients(change.operation, None)?;
+    let (Some(rooms), Some(event)) = (recipients.rooms(), plan.event(change.operation, None)?)
+    else {
+        return Ok(());
+    };
+    let context = Context::new("payload", []);
+    let record = Record {
+        plan,
+        context: &context,
+        change,
+        about: About::Change,
+    };
+    let args = [record];
+    let args = match plan.payload {
+        Payload::Change { .. } => &args[..],
+        Payload::Row | Payload::Key => &[],
+    };
+    send(plan, &event, rooms, &[], args, &context)
+}
+
+fn emit_row(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
+    if is_unchanged(plan, &change) {
+        return Ok(());
+    }
+    let context = Context::new("payload", []);
+    for_each_event(plan, change, |event| {
+        let record = Record {
+            plan,
+            context: &context,
+            change,
+            about: event.about,
+        };
+        send(
+            plan,
+            &event.name,
+            &event.rooms,
+            &event.except,
+            &[record],
+            &context,
+        )
+    })
+}
+
+fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
+    let mut batches = Batches::new(plan, firing, operation);
+    match operation {
+        Operation::Insert => {
+            let Some(mut new) = firing.new_table() else {
+                return Err(missing_new_table());
+            };
+            while new.advance() {
+                batches.add(None, Some(new.slot()))?;
+            }
+        }
+        Operation::Delete => {
+            let Some(mut old) = firing.old_table() else {
+                return Err(missing_old_table());
+            };
+            while old.advance() {
+                batches.add(Some(old.slot()), None)?;
+            }
+        }
+        _ => {
+            let Some(mut new) = firing.new_table() else {
+                return Err(missing_new_table());
+            };
+            // Postgres stores both rows of an update in one go, so they come in the same order. Only
+            // an update that moved a row to another partition, where a BEFORE trigger dropped it,
+            // leaves an old row without its new one: then nobody can tell which.
+            let mut old = match firing.old_table() {
+                Some(old) if plan.needs_old_rows() && old.count() == new.count() => Some(old),
+                None if plan.needs_old_rows() => return Err(missing_old_table()),
+                _ => None,
+            };
+            while new.advance() {
+                let old = match &mut old {
+                    Some(old) => {
+                        old.advance();
+                        Some(old.slot())
+                    }
+                    None => None,
+                };
+                batches.add(old, Some(new.slot()))?;
+            }
+        }
+    }
+    batches.finish()
+}
+
+fn missing_new_table() -> Error {
+    Error::TriggerProtocol {
+        problem: "sio_emit_changes() for each statement needs the transition table NEW TABLE",
+        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (and OLD TABLE AS sio_old for UPDATE), or FOR EACH ROW.",
+    }
+}
+
+fn missing_old_table() -> Error {
+    Error::TriggerProtocol {
+        problem: "sio_emit_changes() for each statement needs the transition table OLD TABLE",
+        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old: deletes need it, and updates with payload=change, left_event or unchanged=skip. Or FOR EACH ROW.",
+    }
+}
+
+/// Whether the row is to be passed over, because the update changed nothing.
+pub(super) fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
+    match (&plan.unchanged, change.old, change.new) {
+        (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
+        _ => false,
+    }
+}
+
+/// An event about a row, but for its argument.
+pub(super) struct Event {
+    pub about: About,
+    pub name: String,
+    /// None is everyone.
+    pub rooms: Vec<Cow<'static, str>>,
+    pub except: Vec<Cow<'static, str>>,
+}
+
+/// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
+/// those that it is in.
+pub(super) fn for_each_event(
+    plan: &Plan,
+    change: Change<'_>,
+    mut each: impl FnMut(Event) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let recipients = plan.recipients(change.operation, change.row())?;
+    if change.operation == Operation::Update
+        && plan.tells_of_leaving()
+        && let Some(old) = change.old
+        && let Recipients::Rooms(before) = plan.recipients(change.operation, Some(old))?
+    {
+        let now = recipients.rooms().unwrap_or_default();
+        let left: Vec<_> = before
+            .into_iter()
+            .filter(|room| !now.contains(room))
+            .collect();
+        if !left.is_empty()
+            && let Some(name) = plan.left_event(old)?
+        {
+            each(Event {
+                about: About::Leaving,
+                name,
+                rooms: left,
+                // Clients that still see the row, by another room.
+                except: now.to_vec(),
+            })?;
+        }
+    }
+    let rooms = match recipients {
+        Recipients::Everyone => Vec::new(),
+        Recipients::Rooms(rooms) => rooms,
+        Recipients::Nobody => return Ok(()),
+    };
+    match plan.event(change.operation, change.row())? {
+        Some(name) => each(Event {
+            about: About::Change,
+            name,
+            rooms,
+            except: Vec::new(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Sends one event.
+pub(super) fn send<A: Serialize>(
+    plan: &Plan,
+    event: &str,
+    rooms: &[Cow<'_, str>],
+    except: &[Cow<'_, str>],
+    args: &[A],
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    delivery::send(
+        c"sio_emit_changes()",
+        &plan.namespace,
+        Message::Emit {
+            event,
+            args,
+            target: Target { rooms, except },
+            flags: Flags::default(),
+        },
+        context,
+    )
+}

@@ -1,0 +1,12 @@
+//! Emitting on row changes: the trigger function `sio_emit_changes`.
+//!
+//! [`changes`] is called by Postgres, finds the [`plan`] of the trigger and sends: a row at once, the
+//! rows of a statement in [`batches`]. What of a row travels is a [`record`].
+
+mod batches;
+mod cache;
+mod changes;
+mod plan;
+mod record;
+
+pub use plan::Plan;
