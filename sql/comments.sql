@@ -23,3 +23,7 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'The placeholder that stands for an element of binaries, counted from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits what was done to the table, as its key=value arguments declare';
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+    'Makes a table''s changes arrive in browsers: creates or replaces triggers of sio_emit_changes';
+COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+    'Drops the triggers that sio_watch made and returns the number of watches';

@@ -11,5 +11,7 @@ REVOKE ALL ON FUNCTION
     sio_cleanup(interval),
     sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]),
     sio_buffer(integer),
-    sio_emit_changes()
+    sio_emit_changes(),
+    sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer),
+    sio_unwatch(regclass, text)
 FROM PUBLIC;

@@ -88,6 +88,10 @@ pub enum Error {
         trigger: String,
         table: String,
     },
+    /// A `regclass` of nothing.
+    NoSuchTable {
+        oid: u32,
+    },
     /// A table without the right to create triggers on it.
     NoTriggerRight {
         table: String,
@@ -324,6 +328,11 @@ impl Error {
                 Code::ERRCODE_DUPLICATE_OBJECT,
                 format!("table \"{table}\" has a trigger \"{trigger}\" that is not of this watch"),
                 Some("Choose another name for the watch: sio_watch(..., name => 'another').".to_owned()),
+            ),
+            Error::NoSuchTable { oid } => (
+                Code::ERRCODE_UNDEFINED_TABLE,
+                format!("parameter \"table_name\": there is no table with OID {oid}"),
+                None,
             ),
             Error::NoTriggerRight { table } => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,

@@ -32,8 +32,16 @@ extension_sql_file!(
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
+        api::watch::sio_unwatch,
+        api::watch::sio_watch,
         triggers::changes::sio_emit_changes,
+        "watches",
     ]
+);
+extension_sql_file!(
+    "../sql/watches.sql",
+    name = "watches",
+    requires = [triggers::changes::sio_emit_changes]
 );
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 

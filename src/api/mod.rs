@@ -6,3 +6,4 @@ mod inspect;
 mod params;
 mod server_side;
 mod sockets;
+mod watch;

@@ -136,6 +136,27 @@ pub fn qualified_name(relation: pg_sys::Oid) -> Option<CString> {
     }
 }
 
+/// `schema.name`, quoted where SQL needs it. The schema must exist.
+pub fn qualify(schema: pg_sys::Oid, name: &CStr) -> CString {
+    // SAFETY: the schema has a name; the result is palloc'd.
+    unsafe {
+        let schema = pg_sys::get_namespace_name(schema);
+        CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name.as_ptr())).to_owned()
+    }
+}
+
+/// A name, quoted where SQL needs it.
+pub fn quote_identifier(name: &CStr) -> CString {
+    // SAFETY: a C string; the result is that or palloc'd.
+    unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())).to_owned() }
+}
+
+/// A text as an SQL literal.
+pub fn quote_literal(text: &CStr) -> CString {
+    // SAFETY: a C string; the result is palloc'd.
+    unsafe { CStr::from_ptr(pg_sys::quote_literal_cstr(text.as_ptr())).to_owned() }
+}
+
 /// A column's type; `None` if there is no such column.
 pub fn column_type(relation: pg_sys::Oid, column: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: look-ups by OID and name.
@@ -153,6 +174,31 @@ pub fn is_table(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; 0 for what doesn't exist.
     let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
     kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
+}
+
+/// Whether the relation can have triggers for its rows.
+pub fn has_rows_with_triggers(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
+    is_table(relation) || kind == pg_sys::RELKIND_FOREIGN_TABLE
+}
+
+/// Whether the current role may create triggers on the relation.
+pub fn may_create_triggers(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; the relation exists.
+    unsafe {
+        let right = pg_sys::ACL_TRIGGER as pg_sys::AclMode;
+        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right)
+            == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
+/// Locks a relation as CREATE TRIGGER does, until the end of the transaction.
+pub fn lock_against_changes(relation: pg_sys::Oid) {
+    // SAFETY: waits until it has the lock; for a relation that has gone there is nothing to protect.
+    unsafe {
+        pg_sys::LockRelationOid(relation, pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE);
+    }
 }
 
 /// The role that owns a relation; `None` if the relation has gone.

@@ -19,6 +19,22 @@ pub struct Bytea<'a>(pub &'a [u8]);
 #[derive(Debug, Clone, Copy)]
 pub struct Jsonb<'a>(pub &'a [u8]);
 
+/// A `regclass`: of a relation that exists, or that did.
+#[derive(Debug, Clone, Copy)]
+pub struct Regclass(pub pg_sys::Oid);
+
+impl_sql_translatable!(Regclass, "regclass");
+
+// SAFETY: the SQL type declared just above is an OID, passed by value.
+unsafe impl<'fcx> ArgAbi<'fcx> for Regclass {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller vouches for a non-null argument of the declared type.
+        Self(pg_sys::Oid::from_u32(
+            unsafe { datum_of(arg) }.value() as u32
+        ))
+    }
+}
+
 /// A type that is one detoasted varlena.
 pub trait Varlena<'a>: Copy {
     const OID: pg_sys::Oid;

@@ -205,10 +205,10 @@ impl ColumnHandle {
 }
 
 impl Table {
-    /// Opens the table. It must be locked already, or be about to be.
-    pub fn open(oid: pg_sys::Oid) -> Self {
-        // SAFETY: ERROR if there is no such relation; closed on drop, the lock is kept.
-        Self(unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE) })
+    /// Opens a table that is locked already.
+    pub fn open_locked(oid: pg_sys::Oid) -> Self {
+        // SAFETY: ERROR if there is no such relation; closed on drop, when the lock stays.
+        Self(unsafe { PgRelation::with_lock(oid, pg_sys::NoLock as pg_sys::LOCKMODE) })
     }
 
     pub fn oid(&self) -> pg_sys::Oid {

@@ -1,12 +1,14 @@
 //! Emitting on row changes: the trigger function `sio_emit_changes`.
 //!
 //! [`changes`] is called by Postgres, finds the [`plan`] of the trigger and sends: a row at once, the
-//! rows of a statement in [`batches`]. What of a row travels is a [`record`].
+//! rows of a statement in [`batches`]. What of a row travels is a [`record`]. A [`watch`] makes such
+//! triggers.
 
 mod batches;
 mod cache;
-mod changes;
+pub mod changes;
 mod plan;
 mod record;
+mod watch;
 
-pub use plan::Plan;
+pub use watch::{Level, Watch};

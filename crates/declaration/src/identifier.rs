@@ -66,7 +66,7 @@ pub fn list(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The names as [`list`] reads them.
+/// Exact names as `columns` and `except_columns` have them, with commas between.
 pub fn write_list(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| write(name)).collect();
     names.join(",")

@@ -1,0 +1,102 @@
+//! Watching tables: triggers of `sio_emit_changes`, made by one call.
+
+use crate::api::params;
+use crate::error::Error;
+use crate::pg::datum::{Regclass, Text, TextArray};
+use crate::triggers::{Level, Watch};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use std::borrow::Cow;
+
+/// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
+/// those that it made under this name before.
+///
+/// * `table_name`: a table, partitioned or not; the caller needs the right TRIGGER on it, and EXECUTE
+///   on `sio_emit_changes`.
+/// * `rooms`: templates such as `customer:$customer_id`; `'{}'` is every client of the namespace.
+/// * `event`, `left_event`: templates; `left_event` NULL (the default) tells nobody that a row left.
+/// * `ns`: the namespace.
+/// * `payload`: `row`, `key` or `change`; `old`, of a change: `key` or `full`.
+/// * `columns`, `except_columns`: exact names; NULL (the default) is all columns.
+/// * `level`: `row`, or `statement`, which gathers `batch` rows into an event.
+/// * `ops`: of `insert`, `update`, `delete`, `truncate`.
+/// * `name`: of the watch and its triggers; NULL (the default) is `sio_watch`.
+///
+/// An update that changes no column's value emits nothing. Errors: 22004 for a NULL elsewhere, 22023
+/// for a value that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that is
+/// missing, 42501 without the right, 42809 for what is no table, 42710 if a trigger that isn't of
+/// this watch has the name. Nothing was changed then.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments)]
+fn sio_watch<'a>(
+    table_name: Option<Regclass>,
+    rooms: default!(Option<TextArray<'a>>, "'{}'"),
+    event: default!(Option<Text<'a>>, "'$table:$op'"),
+    ns: default!(Option<Text<'a>>, "'/'"),
+    payload: default!(Option<Text<'a>>, "'row'"),
+    columns: default!(Option<TextArray<'a>>, "NULL"),
+    except_columns: default!(Option<TextArray<'a>>, "NULL"),
+    left_event: default!(Option<Text<'a>>, "NULL"),
+    level: default!(Option<Text<'a>>, "'row'"),
+    ops: default!(Option<TextArray<'a>>, "'{insert,update,delete}'"),
+    name: default!(Option<Text<'a>>, "NULL"),
+    old: default!(Option<Text<'a>>, "'key'"),
+    batch: default!(Option<i32>, "500"),
+) -> Result<(), ErrorReport> {
+    let mut watch = Watch::new(table(table_name)?, self::name(name)?.as_deref())?;
+    for room in params::target_rooms(rooms)? {
+        watch.argument("room", &room);
+    }
+    watch.argument("event", &params::text(event, "event")?);
+    watch.argument("ns", &params::text(ns, "ns")?);
+    watch.argument("payload", &params::text(payload, "payload")?);
+    if let Some(columns) = names(columns, "columns")? {
+        watch.columns("columns", &columns);
+    }
+    if let Some(columns) = names(except_columns, "except_columns")? {
+        watch.columns("except_columns", &columns);
+    }
+    if let Some(event) = left_event {
+        watch.argument("left_event", &params::text(Some(event), "left_event")?);
+    }
+    let old = params::text(old, "old")?;
+    if old != "key" {
+        watch.argument("old", &old);
+    }
+    watch.argument("batch", &params::required(batch, "batch")?.to_string());
+    let level = Level::parse(&params::text(level, "level")?)?;
+    let ops = params::required(names(ops, "ops")?, "ops")?;
+    Ok(watch.create(level, &ops)?)
+}
+
+/// Drops the triggers that [`sio_watch`] made on a table, of one watch or of all of them (`name`
+/// NULL, the default), and answers the number of watches: 0 if there was none. Needs the table's
+/// ownership, as DROP TRIGGER does. `table_name` NULL is an error, 22004.
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_unwatch<'a>(
+    table_name: Option<Regclass>,
+    name: default!(Option<Text<'a>>, "NULL"),
+) -> Result<i32, ErrorReport> {
+    let table = table(table_name)?;
+    Ok(Watch::drop(table, self::name(name)?.as_deref())?)
+}
+
+fn table(value: Option<Regclass>) -> Result<pg_sys::Oid, Error> {
+    params::required(value, "table_name").map(|Regclass(oid)| oid)
+}
+
+fn name(value: Option<Text<'_>>) -> Result<Option<Cow<'_, str>>, Error> {
+    value
+        .map(|name| params::text(Some(name), "name"))
+        .transpose()
+}
+
+/// A list of names without a null; `None` if there is none.
+fn names<'a>(
+    value: Option<TextArray<'a>>,
+    parameter: &'static str,
+) -> Result<Option<Vec<Cow<'a, str>>>, Error> {
+    value
+        .map(|names| params::rooms(Some(names), parameter))
+        .transpose()
+}

@@ -1,0 +1,438 @@
+//! A watch: the triggers that emit a table's changes, made, replaced and dropped together.
+
+use crate::error::{Error, Misdeclared};
+use crate::pg::catalog;
+use crate::pg::encoding;
+use crate::pg::trigger::{Operation, Table};
+use crate::triggers::plan::Plan;
+use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::prelude::*;
+use pgrx::spi::SpiResult;
+use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
+
+const DEFAULT_NAME: &str = "sio_watch";
+
+/// What the triggers' transition tables are called.
+const NEW_TABLE: &str = "sio_new";
+const OLD_TABLE: &str = "sio_old";
+
+/// Postgres cuts longer names (`NAMEDATALEN` in `src/include/pg_config_manual.h`).
+const NAME_LIMIT: usize = pg_sys::NAMEDATALEN as usize - 1;
+
+/// A watch that is being declared.
+pub struct Watch {
+    table: pg_sys::Oid,
+    name: String,
+    /// `key=value` each, as the triggers will have them.
+    arguments: Vec<String>,
+}
+
+/// Whether each row fires, or each statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Row,
+    Statement,
+}
+
+impl Level {
+    pub fn parse(level: &str) -> Result<Self, Error> {
+        match level {
+            "row" => Ok(Self::Row),
+            "statement" => Ok(Self::Statement),
+            other => Err(Error::Value {
+                parameter: "level",
+                value: format!("\"{other}\""),
+                wanted: "row or statement",
+            }),
+        }
+    }
+}
+
+/// A trigger that is to be.
+struct Wanted {
+    name: String,
+    /// `AFTER … ON`
+    events: String,
+    /// From `REFERENCING` to `FOR EACH …`
+    level: String,
+}
+
+impl Watch {
+    /// `name`: none for the default one.
+    pub fn new(table: pg_sys::Oid, name: Option<&str>) -> Result<Self, Error> {
+        check_table(table)?;
+        let name = name.unwrap_or(DEFAULT_NAME);
+        Ok(Self {
+            table,
+            name: name.to_owned(),
+            arguments: vec!["unchanged=skip".to_owned(), format!("watch={name}")],
+        })
+    }
+
+    pub fn argument(&mut self, key: &str, value: &str) {
+        self.arguments.push(format!("{key}={value}"));
+    }
+
+    /// `columns`: exact names.
+    pub fn columns(&mut self, key: &str, columns: &[Cow<'_, str>]) {
+        let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
+        self.argument(key, &write_columns(&columns));
+    }
+
+    /// Checks all of it, then makes the triggers and drops those that are no longer wanted.
+    pub fn create(self, level: Level, ops: &[Cow<'_, str>]) -> Result<(), Error> {
+        let ops = operations(ops)?;
+        let declaration = Declaration::parse(self.arguments.iter().map(String::as_str))
+            .map_err(|error| in_call(error.into()))?;
+        check_left_event(&declaration, &ops)?;
+        // Until the end of the transaction, as CREATE TRIGGER: what is checked here stays so.
+        catalog::lock_against_changes(self.table);
+        self.check_columns(&declaration, &ops)?;
+        let wanted = self.wanted(level, &ops)?;
+
+        let function = Function::find()?;
+        let existing = Existing::of(self.table, &function)?;
+        for trigger in &wanted {
+            if existing.iter().any(|other| {
+                other.name == trigger.name && other.watch.as_deref() != Some(&*self.name)
+            }) {
+                return Err(Error::ForeignTrigger {
+                    trigger: trigger.name.clone(),
+                    table: display_name(self.table),
+                });
+            }
+        }
+        let arguments = declaration.arguments();
+        for trigger in &wanted {
+            run(&[
+                b"CREATE OR REPLACE TRIGGER ",
+                &identifier(&trigger.name)?,
+                trigger.events.as_bytes(),
+                b" ON ",
+                &table_name(self.table)?,
+                trigger.level.as_bytes(),
+                b" EXECUTE FUNCTION ",
+                &function.sql_name,
+                b"(",
+                &literals(&arguments)?,
+                b")",
+            ]);
+        }
+        let stale = existing.iter().filter(|trigger| {
+            trigger.watch.as_deref() == Some(&*self.name)
+                && !wanted.iter().any(|wanted| wanted.name == trigger.name)
+        });
+        for trigger in stale {
+            drop_trigger(self.table, &trigger.name)?;
+        }
+        Ok(())
+    }
+
+    /// Drops a table's watches, or the one of that name. Answers how many there were.
+    pub fn drop(table: pg_sys::Oid, name: Option<&str>) -> Result<i32, Error> {
+        if catalog::names(table).is_none() {
+            return Err(no_table(table));
+        }
+        let triggers = Existing::of(table, &Function::find()?)?;
+        let mut watches = BTreeSet::new();
+        for trigger in &triggers {
+            if let Some(watch) = &trigger.watch
+                && name.is_none_or(|name| name == watch)
+            {
+                watches.insert(watch);
+                drop_trigger(table, &trigger.name)?;
+            }
+        }
+        Ok(watches.len() as i32)
+    }
+
+    /// What only the table can tell.
+    fn check_columns(&self, declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
+        let has_old_rows = ops
+            .iter()
+            .any(|op| matches!(op, Operation::Update | Operation::Delete));
+        let plan = Plan::new(
+            declaration,
+            &Table::open_locked(self.table),
+            self.table,
+            has_old_rows,
+        )
+        .map_err(in_call)?;
+        if plan.has_fixed_event() {
+            for &op in ops {
+                plan.event(op, None)?;
+            }
+        } else if ops.contains(&Operation::Truncate) {
+            return Err(in_call(
+                DeclarationError {
+                    key: "event".to_owned(),
+                    value: Some(declaration.event.source().to_owned()),
+                    problem: "depends on a column, and truncate has no row".to_owned(),
+                    hint: "Watch truncate under another name, with an event of its own.".to_owned(),
+                }
+                .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, level: Level, ops: &[Operation]) -> Result<Vec<Wanted>, Error> {
+        let row_ops: Vec<Operation> = ops
+            .iter()
+            .copied()
+            .filter(|&op| op != Operation::Truncate)
+            .collect();
+        let mut wanted = Vec::new();
+        match level {
+            Level::Row if row_ops.is_empty() => {}
+            Level::Row => {
+                let events: Vec<&str> = row_ops.iter().map(|op| op.keyword()).collect();
+                wanted.push(Wanted {
+                    name: self.name.clone(),
+                    events: format!(" AFTER {}", events.join(" OR ")),
+                    level: " FOR EACH ROW".to_owned(),
+                });
+            }
+            Level::Statement => wanted.extend(row_ops.iter().map(|&op| self.for_statement(op))),
+        }
+        if ops.contains(&Operation::Truncate) {
+            wanted.push(self.for_statement(Operation::Truncate));
+        }
+        for trigger in &wanted {
+            let length = in_database_encoding(&trigger.name)?.len();
+            if trigger.name.is_empty() || length > NAME_LIMIT {
+                return Err(Error::Value {
+                    parameter: "name",
+                    value: format!("\"{}\"", self.name),
+                    wanted: "a name of 1 to 63 bytes, with _insert and the like behind it where there are several triggers",
+                });
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn for_statement(&self, op: Operation) -> Wanted {
+        let old = format!(" OLD TABLE AS {OLD_TABLE}");
+        let new = format!(" NEW TABLE AS {NEW_TABLE}");
+        let tables = match op {
+            Operation::Insert => format!(" REFERENCING{new}"),
+            Operation::Update => format!(" REFERENCING{old}{new}"),
+            Operation::Delete => format!(" REFERENCING{old}"),
+            Operation::Truncate => String::new(),
+        };
+        Wanted {
+            name: format!("{}_{}", self.name, op.name()),
+            events: format!(" AFTER {}", op.keyword()),
+            level: format!("{tables} FOR EACH STATEMENT"),
+        }
+    }
+}
+
+/// Each once, in this order.
+fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
+    let all = [
+        Operation::Insert,
+        Operation::Update,
+        Operation::Delete,
+        Operation::Truncate,
+    ];
+    let unknown = ops
+        .iter()
+        .find(|op| !all.iter().any(|known| known.name() == op.as_ref()));
+    if ops.is_empty() || unknown.is_some() {
+        return Err(Error::Value {
+            parameter: "ops",
+            value: unknown.map_or("empty".to_owned(), |op| format!("\"{op}\"")),
+            wanted: "a list of insert, update, delete, truncate",
+        });
+    }
+    Ok(all
+        .into_iter()
+        .filter(|known| ops.iter().any(|op| op == known.name()))
+        .collect())
+}
+
+fn check_left_event(declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
+    if declaration.left_event.is_none() || ops.contains(&Operation::Update) {
+        return Ok(());
+    }
+    Err(in_call(
+        DeclarationError {
+            key: "left_event".to_owned(),
+            value: None,
+            problem: "needs update among the ops".to_owned(),
+            hint: "Only an update moves a row out of a room.".to_owned(),
+        }
+        .into(),
+    ))
+}
+
+/// The error as `sio_watch` words it.
+fn in_call(error: Error) -> Error {
+    match error {
+        Error::Misdeclared(misdeclared) => Error::Misdeclared(Misdeclared {
+            in_call: true,
+            ..misdeclared
+        }),
+        other => other,
+    }
+}
+
+fn check_table(table: pg_sys::Oid) -> Result<(), Error> {
+    if catalog::names(table).is_none() {
+        return Err(no_table(table));
+    }
+    if !catalog::has_rows_with_triggers(table) {
+        return Err(Error::NotWatchable {
+            name: display_name(table),
+        });
+    }
+    if !catalog::may_create_triggers(table) {
+        return Err(Error::NoTriggerRight {
+            table: display_name(table),
+        });
+    }
+    Ok(())
+}
+
+fn no_table(table: pg_sys::Oid) -> Error {
+    Error::NoSuchTable {
+        oid: table.to_u32(),
+    }
+}
+
+/// Of a table that is there.
+fn display_name(table: pg_sys::Oid) -> String {
+    catalog::qualified_name(table).map_or_else(String::new, |name| encoding::display(&name))
+}
+
+/// The trigger function.
+struct Function {
+    schema: pg_sys::Oid,
+    /// Qualified and quoted, in the database's encoding.
+    sql_name: Vec<u8>,
+}
+
+const FUNCTION: &CStr = c"sio_emit_changes";
+
+impl Function {
+    fn find() -> Result<Self, Error> {
+        let schema =
+            catalog::extension_schema(c"socketio_emitter").expect("its function is running");
+        Ok(Self {
+            schema,
+            sql_name: catalog::qualify(schema, FUNCTION).into_bytes(),
+        })
+    }
+}
+
+/// A trigger that is there.
+struct Existing {
+    name: String,
+    /// The watch that it is of, if `sio_watch` made it.
+    watch: Option<String>,
+}
+
+impl Existing {
+    /// All of a table's triggers, but for those that Postgres made for itself and for a partition.
+    fn of(table: pg_sys::Oid, function: &Function) -> Result<Vec<Self>, Error> {
+        const TRIGGERS: &CStr = c"
+            SELECT pg_catalog.convert_to(t.tgname::pg_catalog.text, pg_catalog.getdatabaseencoding()), t.tgargs,
+                   p.proname OPERATOR(pg_catalog.=) $2 AND p.pronamespace OPERATOR(pg_catalog.=) $3
+              FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
+             WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 AND NOT t.tgisinternal
+               AND t.tgparentid OPERATOR(pg_catalog.=) 0
+             ORDER BY t.tgname";
+        type Columns = (Vec<u8>, Vec<u8>, bool);
+        let rows: SpiResult<Vec<Columns>> = Spi::connect(|client| {
+            let arguments = [
+                table.into(),
+                FUNCTION.to_str().unwrap_or_default().into(),
+                function.schema.into(),
+            ];
+            client
+                .select(TRIGGERS, None, &arguments)?
+                .map(|row| {
+                    Ok((
+                        row.get(1)?.unwrap_or_default(),
+                        row.get(2)?.unwrap_or_default(),
+                        row.get(3)?.unwrap_or_default(),
+                    ))
+                })
+                .collect()
+        });
+        rows.unwrap_or_report()
+            .into_iter()
+            .map(|(name, arguments, is_ours)| {
+                let watch = arguments
+                    .split(|&byte| byte == 0)
+                    .find_map(|argument| argument.strip_prefix(b"watch="))
+                    .filter(|_| is_ours);
+                Ok(Self {
+                    name: utf8(&name)?,
+                    watch: watch.map(utf8).transpose()?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn drop_trigger(table: pg_sys::Oid, trigger: &str) -> Result<(), Error> {
+    run(&[
+        b"DROP TRIGGER ",
+        &identifier(trigger)?,
+        b" ON ",
+        &table_name(table)?,
+    ]);
+    Ok(())
+}
+
+/// A statement, in the database's encoding, with the caller's rights.
+fn run(parts: &[&[u8]]) {
+    let sql = CString::new(parts.concat()).expect("Postgres's text has no NUL");
+    let done: SpiResult<()> =
+        Spi::connect_mut(|client| client.update(sql.as_c_str(), None, &[]).map(|_| ()));
+    done.unwrap_or_report();
+}
+
+fn table_name(table: pg_sys::Oid) -> Result<Vec<u8>, Error> {
+    catalog::qualified_name(table)
+        .map(CString::into_bytes)
+        .ok_or_else(|| no_table(table))
+}
+
+fn identifier(name: &str) -> Result<Vec<u8>, Error> {
+    Ok(catalog::quote_identifier(&c_string(name)?).into_bytes())
+}
+
+fn literals(values: &[String]) -> Result<Vec<u8>, Error> {
+    let literals = values
+        .iter()
+        .map(|value| Ok(catalog::quote_literal(&c_string(value)?).into_bytes()))
+        .collect::<Result<Vec<_>, Error>>()?;
+    Ok(literals.join(&b", "[..]))
+}
+
+fn c_string(text: &str) -> Result<CString, Error> {
+    Ok(CString::new(in_database_encoding(text)?).expect("Postgres's text has no NUL"))
+}
+
+fn in_database_encoding(text: &str) -> Result<Vec<u8>, Error> {
+    encoding::from_utf8(text.as_bytes().to_vec()).map_err(|_| unconvertible())
+}
+
+fn utf8(text: &[u8]) -> Result<String, Error> {
+    encoding::to_utf8(text)
+        .map(Cow::into_owned)
+        .map_err(|_| unconvertible())
+}
+
+fn unconvertible() -> Error {
+    Error::Encoding {
+        parameter: "name",
+        encoding: encoding::database_encoding_name(),
+    }
+}
