@@ -1,9 +1,11 @@
 -- Live tables.
 
-CREATE FUNCTION "sio_emit_changes"()
-	RETURNS TRIGGER
-	LANGUAGE c
-	AS 'MODULE_PATHNAME', 'sio_emit_changes_wrapper';
+CREATE  FUNCTION "sio_emit_changes"(
+
+) RETURNS trigger /* Result < Done, ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_emit_changes_wrapper';
 
 CREATE  FUNCTION "sio_watch"(
 	"table_name" regclass, /* Option < Regclass > */

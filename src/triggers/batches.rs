@@ -123,7 +123,8 @@ impl<'a> Batches<'a> {
         group
     }
 
-    fn flush_all(&mut self) -> Result<(), Error> {
+    /// Sends what waits.
+    pub fn flush_all(&mut self) -> Result<(), Error> {
         (0..self.groups.len()).try_for_each(|group| self.flush(group))
     }
 

@@ -5,19 +5,17 @@ use crate::error::Error;
 use crate::payload::Context;
 use crate::pg::catalog;
 use crate::pg::encoding;
-use crate::pg::trigger::{Firing, Operation};
+use crate::pg::trigger::{Called, Done, Firing, Operation};
 use crate::triggers::batches::Batches;
 use crate::triggers::cache;
 use crate::triggers::plan::{Plan, Recipients};
 use crate::triggers::record::{About, Change, Record};
-use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 use socketio_emitter_declaration::Payload;
 use socketio_emitter_protocol::{Flags, Operation as Message, Target};
 use std::borrow::Cow;
-use std::convert::Infallible;
 
 /// Emits what was done to a table, as the arguments of the trigger declare: `key=value` each, see
 /// the crate `declaration` and the README.
@@ -28,25 +26,22 @@ use std::convert::Infallible;
 /// Whoever changes the table needs no right; who creates the trigger needs EXECUTE. Errors: 22023 for
 /// an argument that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that
 /// is missing, 39P01 for a trigger that fires at the wrong moment or lacks a transition table.
-#[pg_trigger]
-fn sio_emit_changes<'a>(
-    trigger: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, Infallible> {
-    let firing = Firing::new(trigger);
-    if let Err(error) = emit(&firing) {
-        let (trigger, table) = (
-            encoding::display(firing.name()),
-            catalog::qualified_name(firing.table().oid())
-                .map_or_else(String::new, |name| encoding::display(&name)),
-        );
-        let error = Error::InTrigger {
-            trigger,
-            table,
-            error: Box::new(error),
-        };
-        ErrorReport::from(error).report(PgLogLevel::ERROR);
-    }
-    Ok(None)
+#[pg_extern(volatile, parallel_unsafe)]
+fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
+    let Called(Some(firing)) = called else {
+        return Err(Error::TriggerProtocol {
+            problem: "sio_emit_changes() was not called by a trigger",
+            hint: "CREATE TRIGGER ... EXECUTE FUNCTION sio_emit_changes(...), or sio_watch(), makes one.",
+        }
+        .into());
+    };
+    emit(&firing).map_err(|error| Error::InTrigger {
+        trigger: encoding::display(firing.name()),
+        table: catalog::qualified_name(firing.declared_on())
+            .map_or_else(String::new, |name| encoding::display(&name)),
+        error: Box::new(error),
+    })?;
+    Ok(Done)
 }
 
 fn emit(firing: &Firing<'_>) -> Result<(), Error> {
@@ -73,12 +68,7 @@ fn emit(firing: &Firing<'_>) -> Result<(), Error> {
 
 /// Truncated rows are nobody's to see: rooms that depend on a column can't be told.
 fn emit_truncate(plan: &Plan) -> Result<(), Error> {
-    if !plan.has_fixed_event() {
-        return Err(Error::TriggerProtocol {
-            problem: "the event of a TRUNCATE trigger can't depend on a column",
-            hint: "There is no row; give the trigger for TRUNCATE an event of its own.",
-        });
-    }
+    plan.check_truncate()?;
     let change = Change {
         operation: Operation::Truncate,
         old: None,
@@ -150,14 +140,23 @@ fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Res
             let Some(mut new) = firing.new_table() else {
                 return Err(missing_new_table());
             };
+            let mut old = match firing.old_table() {
+                None if plan.needs_old_rows() => return Err(missing_old_table()),
+                old => old.filter(|_| plan.needs_old_rows()),
+            };
             // Postgres stores both rows of an update in one go, so they come in the same order. Only
             // an update that moved a row to another partition, where a BEFORE trigger dropped it,
-            // leaves an old row without its new one: then nobody can tell which.
-            let mut old = match firing.old_table() {
-                Some(old) if plan.needs_old_rows() && old.count() == new.count() => Some(old),
-                None if plan.needs_old_rows() => return Err(missing_old_table()),
-                _ => None,
-            };
+            // leaves an old row without its new one, and nobody can tell which. Then all rows leave
+            // their rooms first, and those that are still there come again.
+            if let Some(unpaired) = old.take_if(|old| old.count() != new.count())
+                && plan.tells_of_leaving()
+            {
+                let mut unpaired = unpaired;
+                while unpaired.advance() {
+                    batches.add(Some(unpaired.slot()), None)?;
+                }
+                batches.flush_all()?;
+            }
             while new.advance() {
                 let old = match &mut old {
                     Some(old) => {
@@ -211,7 +210,15 @@ pub(super) fn for_each_event(
     change: Change<'_>,
     mut each: impl FnMut(Event) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let recipients = plan.recipients(change.operation, change.row())?;
+    let recipients = match change {
+        // An update that took the row away: see `emit_statement`.
+        Change {
+            operation: Operation::Update,
+            new: None,
+            ..
+        } => Recipients::Nobody,
+        _ => plan.recipients(change.operation, change.row())?,
+    };
     if change.operation == Operation::Update
         && plan.tells_of_leaving()
         && let Some(old) = change.old

@@ -1,6 +1,6 @@
 //! A declaration that has met its table: columns found, ready to be read from rows.
 
-use crate::error::{Error, Misdeclared, Why};
+use crate::error::{Error, Misdeclared, Why, shorten};
 use crate::pg::catalog;
 use crate::pg::column::{Reader, TextReader};
 use crate::pg::encoding;
@@ -97,6 +97,10 @@ impl Plan {
             .as_ref()
             .map(|event| planner.text("left_event", event))
             .transpose()?;
+        event.check_fixed_event("event")?;
+        if let Some(left_event) = &left_event {
+            left_event.check_fixed_event("left_event")?;
+        }
         let key = match needs_key(declaration, has_old_rows) {
             Some((argument, value)) => {
                 planner.key(declared_on, argument, value, &declaration.columns)?
@@ -138,20 +142,29 @@ impl Plan {
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
-        event(&self.event, operation, row)
+        event("event", &self.event, operation, row)
     }
 
     /// The name of the event for rooms that the row was in; none if a column in it is null.
     pub fn left_event(&self, old: Row<'_>) -> Result<Option<String>, Error> {
         match &self.left_event {
-            Some(text) => event(text, Operation::Update, Some(old)),
+            Some(text) => event("left_event", text, Operation::Update, Some(old)),
             None => Ok(None),
         }
     }
 
-    /// Whether the event's name needs no row.
-    pub fn has_fixed_event(&self) -> bool {
-        !self.event.has_columns()
+    /// TRUNCATE has no row that the event's name could depend on.
+    pub fn check_truncate(&self) -> Result<(), Error> {
+        if !self.event.has_columns() {
+            return Ok(());
+        }
+        Err(misdeclared(
+            Why::Argument,
+            "event",
+            None,
+            "depends on a column, and TRUNCATE has no row",
+            "Declare the trigger for TRUNCATE apart, with an event of its own.",
+        ))
     }
 
     /// A room whose column is null is left out; where all are, nobody is meant, never everyone.
@@ -162,7 +175,13 @@ impl Plan {
     ) -> Result<Recipients, Error> {
         if self.rooms.is_empty() {
             if settings::require_rooms() {
-                return Err(Error::EmptyRooms);
+                return Err(misdeclared(
+                    Why::Argument,
+                    "room",
+                    None,
+                    "is missing while socketio_emitter.require_rooms is on",
+                    "Without a room, every client of the namespace gets the events; declare rooms, or turn the setting off.",
+                ));
             }
             return Ok(Recipients::Everyone);
         }
@@ -193,10 +212,24 @@ impl Recipients {
     }
 }
 
-fn event(text: &Text, operation: Operation, row: Option<Row<'_>>) -> Result<Option<String>, Error> {
-    let event = text.render("event", operation, row)?;
+/// `key`: the argument that the event is declared by.
+fn event(
+    key: &'static str,
+    text: &Text,
+    operation: Operation,
+    row: Option<Row<'_>>,
+) -> Result<Option<String>, Error> {
+    let event = text.render(key, operation, row)?;
     if let Some(event) = &event {
-        check_broadcast_event(event)?;
+        check_broadcast_event(event).map_err(|_| {
+            misdeclared(
+                Why::Argument,
+                key,
+                None,
+                format!("makes \"{}\", a reserved event name", shorten(event)),
+                "Socket.IO raises events of this name itself; put something in front of it.",
+            )
+        })?;
     }
     Ok(event)
 }
@@ -213,6 +246,9 @@ fn needs_key(
         _ => None,
     }
 }
+
+/// Columns that a hint lists.
+const SHOWN: usize = 10;
 
 /// A table's columns with their names in UTF-8.
 struct NamedColumns(Vec<(String, ColumnHandle)>);
@@ -255,7 +291,12 @@ impl NamedColumns {
             );
         }
         let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
-        format!("Columns are: {}.", names.join(", "))
+        match names.split_at_checked(SHOWN) {
+            Some((first, rest)) if !rest.is_empty() => {
+                format!("Columns are: {} and {} more.", first.join(", "), rest.len())
+            }
+            _ => format!("Columns are: {}.", names.join(", ")),
+        }
     }
 }
 
@@ -297,7 +338,10 @@ impl Planner<'_> {
             Why::NoColumn,
             key,
             value,
-            format!("names the column \"{column}\", which the table doesn't have"),
+            format!(
+                "names the column \"{}\", which the table doesn't have",
+                shorten(column)
+            ),
             self.columns.hint(column),
         )
     }
@@ -328,9 +372,8 @@ impl Planner<'_> {
                 Why::NoPrimaryKey,
                 argument,
                 value,
-                "needs a primary key, which the table doesn't have".to_owned(),
-                "Add a primary key to the table; or use payload=row, or payload=change with old=full."
-                    .to_owned(),
+                "needs a primary key, which the table doesn't have",
+                "Add a primary key to the table; or use payload=row, or payload=change with old=full.",
             ));
         }
         let readers = self.readers(|name| {
@@ -347,27 +390,43 @@ impl Planner<'_> {
                     "keeps back \"{}\", a column of the primary key, which {argument} sends",
                     kept_back.name
                 ),
-                "Let the columns of the primary key travel.".to_owned(),
+                "Let the columns of the primary key travel.",
             ));
         }
         Ok(readers)
     }
 }
 
-fn misdeclared(why: Why, key: &str, value: Option<&str>, problem: String, hint: String) -> Error {
+fn misdeclared(
+    why: Why,
+    key: &str,
+    value: Option<&str>,
+    problem: impl Into<String>,
+    hint: impl Into<String>,
+) -> Error {
     Error::Misdeclared(Misdeclared {
         why,
         argument: DeclarationError {
             key: key.to_owned(),
             value: value.map(str::to_owned),
-            problem,
-            hint,
+            problem: problem.into(),
+            hint: hint.into(),
         },
         in_call: false,
     })
 }
 
 impl Text {
+    /// An event that depends on no row is known from the start.
+    fn check_fixed_event(&self, key: &'static str) -> Result<(), Error> {
+        if !self.has_columns() {
+            for operation in Operation::ALL {
+                event(key, self, operation, None)?;
+            }
+        }
+        Ok(())
+    }
+
     fn has_columns(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Column(_)))
     }
@@ -408,6 +467,8 @@ impl Text {
 }
 
 impl Operation {
+    pub const ALL: [Self; 4] = [Self::Insert, Self::Update, Self::Delete, Self::Truncate];
+
     /// `$op`.
     pub fn name(self) -> &'static str {
         match self {

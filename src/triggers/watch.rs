@@ -161,20 +161,8 @@ impl Watch {
             has_old_rows,
         )
         .map_err(in_call)?;
-        if plan.has_fixed_event() {
-            for &op in ops {
-                plan.event(op, None)?;
-            }
-        } else if ops.contains(&Operation::Truncate) {
-            return Err(in_call(
-                DeclarationError {
-                    key: "event".to_owned(),
-                    value: Some(declaration.event.source().to_owned()),
-                    problem: "depends on a column, and truncate has no row".to_owned(),
-                    hint: "Watch truncate under another name, with an event of its own.".to_owned(),
-                }
-                .into(),
-            ));
+        if ops.contains(&Operation::Truncate) {
+            plan.check_truncate().map_err(in_call)?;
         }
         Ok(())
     }
@@ -233,12 +221,7 @@ impl Watch {
 
 /// Each once, in this order.
 fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
-    let all = [
-        Operation::Insert,
-        Operation::Update,
-        Operation::Delete,
-        Operation::Truncate,
-    ];
+    let all = Operation::ALL;
     let unknown = ops
         .iter()
         .find(|op| !all.iter().any(|known| known.name() == op.as_ref()));
