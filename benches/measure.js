@@ -17,18 +17,26 @@ export function median(values) {
 
 /**
  * Runs each contender once per round, in turns, after a round that doesn't count.
- * `contenders`: { name: async () => ({ part: number }) }. → { name: { part: { median, ratio } } }, where `ratio` is the
- * median over the rounds of the value divided by the first contender's in the same round: a moment in which the machine
- * was slow is slow for both.
+ * `contenders`: { name: async () => value }. → a { name: value } for each round.
  */
-export async function takeTurns(rounds, contenders) {
-  const names = Object.keys(contenders);
+export async function play(rounds, contenders) {
   const played = [];
   for (let round = -1; round < rounds; round++) {
     const values = {};
-    for (const name of names) values[name] = await contenders[name]();
+    for (const name of Object.keys(contenders)) values[name] = await contenders[name]();
     if (round >= 0) played.push(values);
   }
+  return played;
+}
+
+/**
+ * Plays rounds. `contenders`: { name: async () => ({ part: number }) }. → { name: { part: { median, ratio } } }, where
+ * `ratio` is the median over the rounds of the value divided by the first contender's in the same round: a moment in
+ * which the machine was slow is slow for both.
+ */
+export async function takeTurns(rounds, contenders) {
+  const names = Object.keys(contenders);
+  const played = await play(rounds, contenders);
   const summary = (name, part) => ({
     median: median(played.map((values) => values[name][part])),
     ratio: median(played.map((values) => values[name][part] / values[names[0]][part])),

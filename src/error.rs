@@ -88,6 +88,8 @@ pub enum Error {
         trigger: String,
         table: String,
     },
+    /// Each message in it would make another one.
+    WatchedAttachments,
     /// A `regclass` of nothing.
     NoSuchTable {
         oid: u32,
@@ -328,6 +330,11 @@ impl Error {
                 Code::ERRCODE_DUPLICATE_OBJECT,
                 format!("table \"{table}\" has a trigger \"{trigger}\" that is not of this watch"),
                 Some("Choose another name for the watch: sio_watch(..., name => 'another').".to_owned()),
+            ),
+            Error::WatchedAttachments => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"table_name\" must not be the attachments table".to_owned(),
+                Some("Its rows are the messages themselves; watch the tables that they are about.".to_owned()),
             ),
             Error::NoSuchTable { oid } => (
                 Code::ERRCODE_UNDEFINED_TABLE,

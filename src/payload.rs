@@ -23,6 +23,8 @@ pub struct Context<'a> {
     binaries: Binaries<'a>,
     /// Whether an argument itself is binary.
     has_bytes: Cell<bool>,
+    /// Bytes that the arguments take in JSON, at the least.
+    at_least: usize,
     /// Why serializing stopped: serde's own errors carry only a text.
     failure: RefCell<Option<Error>>,
 }
@@ -34,8 +36,22 @@ impl<'a> Context<'a> {
             parameter,
             binaries: Binaries::new(binaries),
             has_bytes: Cell::new(false),
+            at_least: 0,
             failure: RefCell::new(None),
         }
+    }
+
+    /// For arguments that are known to take so many bytes in JSON, or more: where that is too long
+    /// for a notification, none is tried.
+    pub fn at_least(self, bytes: usize) -> Self {
+        Self {
+            at_least: bytes,
+            ..self
+        }
+    }
+
+    pub fn may_be_shorter_than(&self, bytes: usize) -> bool {
+        self.at_least < bytes
     }
 
     /// A JSON argument; NULL is JSON null.

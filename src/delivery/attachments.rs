@@ -94,6 +94,11 @@ impl Table {
     }
 }
 
+/// Whether messages are stored in that table.
+pub fn is_attachments_table(oid: pg_sys::Oid) -> bool {
+    Table::current().is_ok_and(|table| table.oid == oid)
+}
+
 /// Column, its name and wanted type for messages, and the types that will do.
 const COLUMNS: [(&CStr, &str, &str, &[pg_sys::Oid]); 3] = [
     (c"id", "id", "bigint", &[pg_sys::INT8OID, pg_sys::INT4OID]),

@@ -5,5 +5,5 @@ mod notify;
 mod route;
 mod sequence;
 
-pub use attachments::delete_older_than;
+pub use attachments::{delete_older_than, is_attachments_table};
 pub use route::{preview, send};

@@ -85,10 +85,10 @@ fn short_text<A: Serialize>(
     message: &Message<'_, A>,
     context: &Context<'_>,
 ) -> Result<Option<Vec<u8>>, Error> {
-    if context.is_binary() {
+    let threshold = settings::payload_threshold();
+    if context.is_binary() || !context.may_be_shorter_than(threshold) {
         return Ok(None);
     }
-    let threshold = settings::payload_threshold();
     // In UTF-8 the text may be longer than in the database's encoding, which is what counts.
     let limit = (threshold - 1) * encoding::utf8_growth();
     let text = match to_json(message, limit) {

@@ -3,7 +3,7 @@
 use crate::pg::datum::payload;
 use crate::pg::memory::Memory;
 use crate::pg::row::Row;
-use pgrx::{FromDatum, pg_sys};
+use pgrx::{FromDatum, pg_sys, varlena};
 use std::ffi::CStr;
 use std::ptr;
 
@@ -26,6 +26,7 @@ pub enum Value<'a> {
 pub struct Reader {
     index: usize,
     kind: Kind,
+    is_varlena: bool,
 }
 
 /// How `datum_to_jsonb` in `src/backend/utils/adt/jsonb.c` treats the type. What is common goes
@@ -105,7 +106,28 @@ impl Reader {
             pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Kind::DateTime(base),
             _ => Kind::Other(Call::to_jsonb(type_oid, memory)),
         };
-        Self { index, kind }
+        Self {
+            index,
+            kind,
+            // SAFETY: a look-up in the catalog.
+            is_varlena: unsafe { pg_sys::get_typlen(base) } == -1,
+        }
+    }
+
+    /// Bytes that reading the value takes beside those in the row: it is stored apart, or compressed.
+    pub fn bytes_out_of_line(&self, row: Row<'_>) -> usize {
+        match row.get(self.index) {
+            // SAFETY: the row's value of a variable-length type.
+            Some(datum) if self.is_varlena => unsafe {
+                let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+                if varlena::varatt_is_1b_e(varlena) || varlena::varatt_is_4b_c(varlena) {
+                    pg_sys::toast_raw_datum_size(datum)
+                } else {
+                    0
+                }
+            },
+            _ => 0,
+        }
     }
 
     pub fn value<'a>(&self, row: Row<'a>) -> Value<'a> {
@@ -193,8 +215,8 @@ impl TextReader {
         Some(unsafe {
             match &self.kind {
                 TextKind::Text => with(payload(datum)),
-                TextKind::Int4 => with((datum.value() as i32).to_string().as_bytes()),
-                TextKind::Int8 => with(int8(datum).to_string().as_bytes()),
+                TextKind::Int4 => with(itoa::Buffer::new().format(datum.value() as i32).as_bytes()),
+                TextKind::Int8 => with(itoa::Buffer::new().format(int8(datum)).as_bytes()),
                 TextKind::Cast(cast) => with(payload(cast.call(datum))),
                 TextKind::Output(output) => {
                     let text = output.call(datum).cast_mut_ptr::<std::ffi::c_char>();

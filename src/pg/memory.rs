@@ -46,7 +46,10 @@ impl Memory {
             let before = pg_sys::MemoryContextSwitchTo(self.0);
             work();
             pg_sys::MemoryContextSwitchTo(before);
-            pg_sys::MemoryContextReset(self.0);
+            // What MemoryContextReset asks first; asked here, it costs no guarded call.
+            if !(*self.0).isReset || !(*self.0).firstchild.is_null() {
+                pg_sys::MemoryContextReset(self.0);
+            }
         }
     }
 }

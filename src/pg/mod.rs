@@ -12,6 +12,7 @@ pub mod column;
 pub mod datum;
 pub mod encoding;
 pub mod guc;
+pub mod interrupt;
 pub mod memory;
 pub mod notify;
 pub mod owner;

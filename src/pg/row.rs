@@ -108,11 +108,9 @@ impl Tuples {
 
     /// Copies the row in the slot. Values that are stored out of line stay there.
     pub fn push(&mut self, slot: &mut Slot) -> Result<(), TryReserveError> {
-        // SAFETY: a minimal tuple says its length first; this kind of slot answers its own, which
-        // isn't ours to free.
+        // SAFETY: a slot of this kind keeps the tuple that was put in, which says its length first.
         unsafe {
-            let mut free = false;
-            let tuple = pg_sys::ExecFetchSlotMinimalTuple(slot.raw(), &mut free);
+            let tuple = (*slot.raw().cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
             let length = (*tuple).t_len as usize;
             let words = length.div_ceil(size_of::<u64>());
             self.words.try_reserve(words)?;
@@ -122,9 +120,6 @@ impl Tuples {
             self.words.resize(start + words, 0);
             let to = self.words[start..].as_mut_ptr().cast::<u8>();
             ptr::copy_nonoverlapping(tuple.cast::<u8>(), to, length);
-            if free {
-                pg_sys::pfree(tuple.cast());
-            }
         }
         Ok(())
     }

@@ -179,8 +179,6 @@ impl<'a> Firing<'a> {
 /// Rows of a transition table, from the first to the last.
 pub struct TransitionTable<'a> {
     store: *mut pg_sys::Tuplestorestate,
-    /// A position of our own: others may read the same table, by SQL.
-    pointer: i32,
     slot: Slot,
     count: i64,
     _firing: PhantomData<&'a pg_sys::TriggerData>,
@@ -191,7 +189,9 @@ impl<'a> TransitionTable<'a> {
         if store.is_null() {
             return None;
         }
-        // SAFETY: as ExecInitNamedTuplestoreScan in src/backend/executor/nodeNamedtuplestorescan.c.
+        // SAFETY: as ExecInitNamedTuplestoreScan in src/backend/executor/nodeNamedtuplestorescan.c. The
+        // position is our own: other triggers read the same table by SQL. They run before or after,
+        // so that it stays the selected one.
         unsafe {
             let pointer =
                 pg_sys::tuplestore_alloc_read_pointer(store, pg_sys::EXEC_FLAG_REWIND as i32);
@@ -199,7 +199,6 @@ impl<'a> TransitionTable<'a> {
             pg_sys::tuplestore_rescan(store);
             Some(Self {
                 store,
-                pointer,
                 slot: firing.slot(),
                 count: pg_sys::tuplestore_tuple_count(store),
                 _firing: PhantomData,
@@ -215,10 +214,7 @@ impl<'a> TransitionTable<'a> {
     pub fn advance(&mut self) -> bool {
         // SAFETY: the store lives as long as the firing. The slot's row stays valid until the next
         // one is fetched: nobody writes to the store any more.
-        unsafe {
-            pg_sys::tuplestore_select_read_pointer(self.store, self.pointer);
-            pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot.raw())
-        }
+        unsafe { pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot.raw()) }
     }
 
     /// The row that [`Self::advance`] went to.

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::payload::Context;
 use crate::pg::catalog;
 use crate::pg::encoding;
+use crate::pg::interrupt;
 use crate::pg::trigger::{Called, Done, Firing, Operation};
 use crate::triggers::batches::Batches;
 use crate::triggers::cache;
@@ -95,11 +96,12 @@ fn emit_truncate(plan: &Plan) -> Result<(), Error> {
 }
 
 fn emit_row(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
+    interrupt::check();
     if is_unchanged(plan, &change) {
         return Ok(());
     }
     let context = Context::new("payload", []);
-    for_each_event(plan, change, |event| {
+    for event in events_of(plan, change)? {
         let record = Record {
             plan,
             context: &context,
@@ -113,8 +115,9 @@ fn emit_row(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
             &event.except,
             &[record],
             &context,
-        )
-    })
+        )?;
+    }
+    Ok(())
 }
 
 fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
@@ -155,7 +158,7 @@ fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Res
                 while unpaired.advance() {
                     batches.add(Some(unpaired.slot()), None)?;
                 }
-                batches.flush_all()?;
+                batches.flush()?;
             }
             while new.advance() {
                 let old = match &mut old {
@@ -169,7 +172,7 @@ fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Res
             }
         }
     }
-    batches.finish()
+    batches.flush()
 }
 
 fn missing_new_table() -> Error {
@@ -205,11 +208,8 @@ pub(super) struct Event {
 
 /// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
 /// those that it is in.
-pub(super) fn for_each_event(
-    plan: &Plan,
-    change: Change<'_>,
-    mut each: impl FnMut(Event) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(super) fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::with_capacity(1);
     let recipients = match change {
         // An update that took the row away: see `emit_statement`.
         Change {
@@ -232,29 +232,29 @@ pub(super) fn for_each_event(
         if !left.is_empty()
             && let Some(name) = plan.left_event(old)?
         {
-            each(Event {
+            events.push(Event {
                 about: About::Leaving,
                 name,
                 rooms: left,
                 // Clients that still see the row, by another room.
                 except: now.to_vec(),
-            })?;
+            });
         }
     }
     let rooms = match recipients {
         Recipients::Everyone => Vec::new(),
         Recipients::Rooms(rooms) => rooms,
-        Recipients::Nobody => return Ok(()),
+        Recipients::Nobody => return Ok(events),
     };
-    match plan.event(change.operation, change.row())? {
-        Some(name) => each(Event {
+    if let Some(name) = plan.event(change.operation, change.row())? {
+        events.push(Event {
             about: About::Change,
             name,
             rooms,
             except: Vec::new(),
-        }),
-        None => Ok(()),
+        });
     }
+    Ok(events)
 }
 
 /// Sends one event.

@@ -8,6 +8,7 @@ use crate::pg::memory::Memory;
 use crate::pg::row::{Comparison, Row};
 use crate::pg::trigger::{ColumnHandle, Operation, Table, primary_key};
 use crate::settings;
+use crate::triggers::record::Change;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{
     Columns, Declaration, DeclarationError, Old, Part, Payload, Template,
@@ -153,6 +154,43 @@ impl Plan {
         }
     }
 
+    /// Whether a record of an update has the old row beside the new one.
+    pub fn has_old_record(&self) -> bool {
+        matches!(self.payload, Payload::Change { .. })
+    }
+
+    /// Bytes of what travels that aren't in the row itself: stored apart, or compressed.
+    pub fn bytes_out_of_line(&self, change: &Change<'_>) -> usize {
+        let of = |row: Row<'_>| -> usize {
+            self.record
+                .iter()
+                .map(|column| column.reader.bytes_out_of_line(row))
+                .sum()
+        };
+        match self.payload {
+            Payload::Row => change.row().map_or(0, of),
+            Payload::Key => 0,
+            Payload::Change { .. } => change.new.map_or(0, of) + change.old.map_or(0, of),
+        }
+    }
+
+    /// Bytes that a record takes in JSON, at the least, in any encoding.
+    pub fn least_bytes(&self) -> usize {
+        // Quotes, a colon, a value of one digit and a comma.
+        let of = |columns: &[NamedReader]| {
+            columns
+                .iter()
+                .map(|column| column.name.chars().count() + 5)
+                .sum()
+        };
+        match self.payload {
+            Payload::Row => of(&self.record),
+            Payload::Key => of(&self.key),
+            // Of a deleted row there is none.
+            Payload::Change { .. } => 0,
+        }
+    }
+
     /// TRUNCATE has no row that the event's name could depend on.
     pub fn check_truncate(&self) -> Result<(), Error> {
         if !self.event.has_columns() {
@@ -165,6 +203,18 @@ impl Plan {
             "depends on a column, and TRUNCATE has no row",
             "Declare the trigger for TRUNCATE apart, with an event of its own.",
         ))
+    }
+
+    /// Appends what the events and the rooms of a change depend on: changes of a statement that are
+    /// equal in it have the same events for the same rooms.
+    pub fn fingerprint(&self, change: &Change<'_>, out: &mut Vec<u8>) {
+        let left = self.left_event.iter();
+        let old = change.old.filter(|_| self.tells_of_leaving());
+        for row in [change.row(), old].into_iter().flatten() {
+            for text in self.rooms.iter().chain([&self.event]).chain(left.clone()) {
+                text.fingerprint(row, out);
+            }
+        }
     }
 
     /// A room whose column is null is left out; where all are, nobody is meant, never everyone.
@@ -429,6 +479,20 @@ impl Text {
 
     fn has_columns(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Column(_)))
+    }
+
+    /// Appends the columns' texts: a 0 for a null, a 1, the text and a 0, which no text has, for
+    /// others.
+    fn fingerprint(&self, row: Row<'_>, out: &mut Vec<u8>) {
+        for piece in &self.0 {
+            if let Piece::Column(reader) = piece {
+                reader.with_text(row, |text| {
+                    out.push(1);
+                    out.extend_from_slice(text);
+                });
+                out.push(0);
+            }
+        }
     }
 
     /// `None` if a column is null, or there is no row to have columns.

@@ -1,5 +1,6 @@
 //! A watch: the triggers that emit a table's changes, made, replaced and dropped together.
 
+use crate::delivery;
 use crate::error::{Error, Misdeclared};
 use crate::pg::catalog;
 use crate::pg::encoding;
@@ -268,6 +269,9 @@ fn check_table(table: pg_sys::Oid) -> Result<(), Error> {
     if catalog::names(table).is_none() {
         return Err(no_table(table));
     }
+    if delivery::is_attachments_table(table) {
+        return Err(Error::WatchedAttachments);
+    }
     if !catalog::has_rows_with_triggers(table) {
         return Err(Error::NotWatchable {
             name: display_name(table),
@@ -320,14 +324,15 @@ struct Existing {
 }
 
 impl Existing {
-    /// All of a table's triggers, but for those that Postgres made for itself and for a partition.
+    /// All of a table's triggers, but for those that Postgres made for itself. A partition's copy is
+    /// of the watch of its parent, not of its own.
     fn of(table: pg_sys::Oid, function: &Function) -> Result<Vec<Self>, Error> {
         const TRIGGERS: &CStr = c"
             SELECT pg_catalog.convert_to(t.tgname::pg_catalog.text, pg_catalog.getdatabaseencoding()), t.tgargs,
                    p.proname OPERATOR(pg_catalog.=) $2 AND p.pronamespace OPERATOR(pg_catalog.=) $3
+                   AND t.tgparentid OPERATOR(pg_catalog.=) 0
               FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
              WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 AND NOT t.tgisinternal
-               AND t.tgparentid OPERATOR(pg_catalog.=) 0
              ORDER BY t.tgname";
         type Columns = (Vec<u8>, Vec<u8>, bool);
         let rows: SpiResult<Vec<Columns>> = Spi::connect(|client| {

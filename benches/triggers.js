@@ -1,0 +1,92 @@
+// What a live table costs beyond the change itself: the row trigger beside one written in PL/pgSQL, the statement
+// trigger beside the row trigger. 100,000 rows in one statement and transaction, the commit included.
+import { median, play, table, time, verdict } from './measure.js';
+
+const ROWS = 100_000;
+const ROOMS = 100;
+const ROUNDS = 5;
+
+const SETUP = `
+CREATE TABLE source AS
+  SELECT i AS id, i % ${ROOMS} AS customer_id, 'paid' AS status, 'EUR' AS currency,
+         (i * 1.25)::numeric(10, 2) AS total, (i * 0.25)::numeric(10, 2) AS tax,
+         'note number ' || i || ' with some text' AS note, ARRAY['gift', 'express'] AS tags,
+         'customer' || i || '@example.com' AS email, i || ' Long Street, Building ' || i % 7 AS address,
+         'Amsterdam' AS city, 'NL' AS country, i % 2 = 0 AS paid,
+         now() AS shipped_at, now() AS updated_at, now() AS created_at
+    FROM generate_series(1, ${ROWS}) i;
+CREATE TABLE changed (LIKE source);
+ALTER TABLE changed ADD PRIMARY KEY (id);
+
+-- The same message, as one would write it by hand.
+CREATE FUNCTION by_hand() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('socket.io#/', jsonb_build_object(
+    'uid', 'emitter', 'nsp', '/', 'type', 3,
+    'data', jsonb_build_object(
+      'packet', jsonb_build_object(
+        'type', 2, 'data', jsonb_build_array(TG_TABLE_NAME || ':' || lower(TG_OP), to_jsonb(NEW)), 'nsp', '/'),
+      'opts', jsonb_build_object(
+        'rooms', jsonb_build_array('customer:' || NEW.customer_id), 'except', '[]'::jsonb, 'flags', '{}'::jsonb)))::text);
+  RETURN NULL;
+END
+$$;
+`;
+
+const INSERT = 'INSERT INTO changed SELECT * FROM source';
+const UPDATE = `UPDATE changed SET status = 'sent'`;
+const BY_ROW = `FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=customer:$customer_id')`;
+const BY_STATEMENT = `REFERENCING NEW TABLE AS sio_new FOR EACH STATEMENT
+  EXECUTE FUNCTION sio_emit_changes('room=customer:$customer_id')`;
+
+export async function benchTriggers(client) {
+  await client.query(SETUP);
+  const insert = await play(ROUNDS, {
+    none: () => change(client, INSERT),
+    row: () => change(client, INSERT, `AFTER INSERT ON changed ${BY_ROW}`),
+    byHand: () => change(client, INSERT, `AFTER INSERT ON changed FOR EACH ROW EXECUTE FUNCTION by_hand()`),
+  });
+  const update = await play(ROUNDS, {
+    none: () => change(client, UPDATE),
+    row: () => change(client, UPDATE, `AFTER UPDATE ON changed ${BY_ROW}`),
+    statement: () => change(client, UPDATE, `AFTER UPDATE ON changed ${BY_STATEMENT}`),
+  });
+  await client.query('DROP TABLE changed, source; DROP FUNCTION by_hand');
+
+  const perRow = (rounds, name) => median(rounds.map((values) => (values[name] - values.none) * 1000 / ROWS));
+  const ratio = (rounds, a, b) => median(rounds.map((values) => (values[a] - values.none) / (values[b] - values.none)));
+  const bare = (rounds) => median(rounds.map((values) => values.none * 1000 / ROWS));
+  const cells = (rounds, name) => [bare(rounds), perRow(rounds, name)].map((value) => value.toFixed(2));
+  table(
+    `Triggers: ${ROWS.toLocaleString('en')} rows in one statement, ${ROOMS} rooms, with the commit`,
+    ['', 'µs per row without', 'µs per row beyond'],
+    [
+      ['insert, row trigger', ...cells(insert, 'row')],
+      ['insert, PL/pgSQL trigger', ...cells(insert, 'byHand')],
+      ['update, row trigger', ...cells(update, 'row')],
+      ['update, statement trigger', ...cells(update, 'statement')],
+    ],
+  );
+  const byHand = ratio(insert, 'row', 'byHand');
+  const bulk = ratio(update, 'row', 'statement');
+  return [
+    verdict('inserting, the row trigger costs ≤ 0.5 × the PL/pgSQL trigger', byHand, byHand <= 0.5),
+    verdict('updating, the statement trigger costs ≥ 4 × less than the row trigger', bulk, bulk >= 4),
+  ];
+}
+
+/** Milliseconds that the statement and its commit take, on a table as good as new, with the trigger if there is one. */
+async function change(client, sql, trigger) {
+  await client.query('TRUNCATE changed');
+  if (sql !== INSERT) await client.query(INSERT);
+  if (trigger) await client.query(`CREATE TRIGGER live ${trigger}`);
+  await client.query('CHECKPOINT');
+  const spent = await time(async () => {
+    await client.query('BEGIN');
+    await client.query(sql);
+    await client.query('COMMIT');
+  });
+  if (trigger) await client.query('DROP TRIGGER live ON changed');
+  await client.query('TRUNCATE socket_io_attachments');
+  return spent;
+}
