@@ -23,6 +23,14 @@ BEGIN
     COMMENT ON TABLE @extschema@.socket_io_attachments IS
         'Binary and long Socket.IO messages on their way to the servers; rows live for seconds';
 
+    -- Rows are written once, read a few times and deleted: the quick compression, where this Postgres
+    -- has it, else none. The default one costs more than all the rest of storing a long message.
+    BEGIN
+        ALTER TABLE @extschema@.socket_io_attachments ALTER COLUMN payload SET COMPRESSION lz4;
+    EXCEPTION WHEN feature_not_supported THEN
+        ALTER TABLE @extschema@.socket_io_attachments ALTER COLUMN payload SET STORAGE EXTERNAL;
+    END;
+
     -- Nobody's until it is granted, whatever the database's default privileges say.
     FOR holder IN
         SELECT DISTINCT

@@ -1,3 +1,26 @@
+-- Rows of the attachments table are written once, read a few times and deleted: the quick compression, where
+-- this Postgres has it, else none. A table that was here before the extension stays as it is.
+DO $block$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
+        WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments')
+            AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+            AND d.deptype OPERATOR(pg_catalog.=) 'e'
+            AND e.extname OPERATOR(pg_catalog.=) 'socketio_emitter'
+    ) THEN
+        RETURN;
+    END IF;
+    BEGIN
+        ALTER TABLE @extschema@.socket_io_attachments ALTER COLUMN payload SET COMPRESSION lz4;
+    EXCEPTION WHEN feature_not_supported THEN
+        ALTER TABLE @extschema@.socket_io_attachments ALTER COLUMN payload SET STORAGE EXTERNAL;
+    END;
+END
+$block$;
+
 -- Live tables.
 
 CREATE  FUNCTION "sio_emit_changes"(

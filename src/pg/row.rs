@@ -17,14 +17,16 @@ impl<'a> Row<'a> {
     /// # Safety
     /// `slot` is null or a slot that isn't changed for `'a`.
     pub(super) unsafe fn in_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Self> {
-        // SAFETY: a slot has as many values and null flags as its descriptor has attributes, and
-        // `slot_getallattrs` fills them.
+        // SAFETY: a slot has as many values and null flags as its descriptor has attributes;
+        // `slot_getallattrs` fills what isn't filled yet.
         unsafe {
             if slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0 {
                 return None;
             }
-            pg_sys::slot_getallattrs(slot);
-            let count = (*slot).tts_nvalid as usize;
+            let count = (*(*slot).tts_tupleDescriptor).natts as usize;
+            if ((*slot).tts_nvalid as usize) < count {
+                pg_sys::slot_getallattrs(slot);
+            }
             if count == 0 {
                 return Some(Self {
                     values: &[],
@@ -71,11 +73,51 @@ impl Slot {
     /// Puts the copy's row in.
     pub fn load<'a>(&'a mut self, tuples: &'a Tuples, index: usize) -> Row<'a> {
         let words = tuples.words(index);
+        let slot = self.0;
         // SAFETY: the words are an aligned copy of a minimal tuple, which the slot only reads; the
-        // borrow keeps it where it is.
+        // borrow keeps it where it is. The closure owns nothing.
         unsafe {
-            pg_sys::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), self.0, false);
-            Row::in_slot(self.0).expect("just filled")
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                raw::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), slot, false);
+                raw::fill(slot);
+            });
+            Row::in_slot(slot).expect("just filled")
+        }
+    }
+}
+
+/// Functions of Postgres as they are: a guard costs more than each of them does for one row, so that
+/// two share one.
+pub(super) mod raw {
+    use pgrx::pg_sys::{MinimalTuple, TupleTableSlot, Tuplestorestate};
+    use std::ffi::c_int;
+
+    unsafe extern "C-unwind" {
+        pub fn ExecStoreMinimalTuple(
+            tuple: MinimalTuple,
+            slot: *mut TupleTableSlot,
+            free: bool,
+        ) -> *mut TupleTableSlot;
+        pub fn tuplestore_gettupleslot(
+            store: *mut Tuplestorestate,
+            forward: bool,
+            copy: bool,
+            slot: *mut TupleTableSlot,
+        ) -> bool;
+        fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, count: c_int);
+    }
+
+    /// Reads the values out of the row in the slot.
+    ///
+    /// # Safety
+    /// Within a guard; the slot has just got a row.
+    pub unsafe fn fill(slot: *mut TupleTableSlot) {
+        // SAFETY: as the caller says.
+        unsafe {
+            let count = (*(*slot).tts_tupleDescriptor).natts;
+            if c_int::from((*slot).tts_nvalid) < count {
+                slot_getsomeattrs_int(slot, count);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::pg::catalog;
 use crate::pg::column::{Reader, TextReader};
 use crate::pg::memory::Memory;
-use crate::pg::row::{Comparison, Row, Slot, stored};
+use crate::pg::row::{Comparison, Row, Slot, raw, stored};
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -213,8 +213,17 @@ impl<'a> TransitionTable<'a> {
     /// Goes to the next row; false behind the last.
     pub fn advance(&mut self) -> bool {
         // SAFETY: the store lives as long as the firing. The slot's row stays valid until the next
-        // one is fetched: nobody writes to the store any more.
-        unsafe { pg_sys::tuplestore_gettupleslot(self.store, true, false, self.slot.raw()) }
+        // one is fetched: nobody writes to the store any more. The closure owns nothing.
+        unsafe {
+            let (store, slot) = (self.store, self.slot.raw());
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                let found = raw::tuplestore_gettupleslot(store, true, false, slot);
+                if found {
+                    raw::fill(slot);
+                }
+                found
+            })
+        }
     }
 
     /// The row that [`Self::advance`] went to.
