@@ -1,14 +1,15 @@
-// From a row that is inserted in psql to a Socket.IO client: `make demo`. Serves until Ctrl-C; with ONCE=1 until the
-// event has arrived.
+// From a row that is inserted in psql to a Socket.IO client, and to a page: `make demo`. Serves until Ctrl-C; with
+// ONCE=1 until the event has arrived.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { io } from 'socket.io-client';
 import { startPostgres } from '../harness/postgres.js';
-import { until, within } from '../harness/wait.js';
+import { within } from '../harness/wait.js';
 import { startServer } from './server.js';
+import { createOrders, psql, sqlOf, untilListening } from './start.js';
 
 const CUSTOMER = 1;
 const INSERT = `INSERT INTO orders (customer_id, item) VALUES (${CUSTOMER}, 'a book');`;
+const PORT = 3000;
 
 const started = Number(process.env.STARTED ?? Date.now() / 1000);
 const running = []; // what has to be closed, in the order it was started
@@ -24,11 +25,11 @@ async function main() {
   const postgres = await startPostgres({ name: 'demo' });
   running.push({ close: () => postgres.stop() });
 
-  step('creating the extension, a table and its trigger (demo/schema.sql)');
-  await psql(postgres, await readFile(new URL('schema.sql', import.meta.url), 'utf8'));
+  step('creating the extension and a table, and making it live (demo/schema.sql)');
+  await createOrders(postgres);
 
   step('starting a Socket.IO server with @socket.io/postgres-adapter');
-  const server = await startServer(postgres.url());
+  const server = await startServer(postgres.url(), { port: PORT });
   running.push(server);
   await untilListening(postgres);
 
@@ -42,7 +43,7 @@ async function main() {
 
   step(`inserting a row in psql\n\n        ${INSERT}\n`);
   await Promise.all([
-    within('the client received the event', once(client, 'order')),
+    within('the client received the event', once(client, 'order:insert')),
     psql(postgres, INSERT),
   ]);
   console.log();
@@ -51,8 +52,8 @@ async function main() {
     step('the event has arrived, stopping');
     return;
   }
-  step('serving until Ctrl-C. In another terminal:');
-  console.log(`\n        psql ${postgres.url()}\n        ${INSERT}\n`);
+  step(`serving until Ctrl-C. Open  ${server.url}  and, in another terminal in this folder, try:`);
+  console.log(`\npsql ${postgres.url()}\n\n${await sqlOf('try.sql')}`);
   await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
   console.log();
   step('stopping');
@@ -60,21 +61,4 @@ async function main() {
 
 function step(text) {
   console.log(`[${String(Math.round(Date.now() / 1000 - started)).padStart(3)} s] ${text}`);
-}
-
-async function psql(postgres, sql) {
-  const { code, stderr } = await postgres.psql(sql);
-  if (code !== 0) throw new Error(`psql failed:\n${stderr}`);
-}
-
-// Events that are sent before the adapter's LISTEN are lost, as to any server that isn't there yet.
-async function untilListening(postgres) {
-  const client = await postgres.connect();
-  await until('the Socket.IO server listens to Postgres', async () => {
-    const { rowCount } = await client.query(
-      `SELECT FROM pg_stat_activity WHERE query = 'LISTEN "socket.io#/"' AND state = 'idle'`,
-    );
-    return rowCount > 0;
-  });
-  await client.end();
 }

@@ -1,26 +1,41 @@
-// A Socket.IO server as anyone would write it. It knows nothing of the extension: events come from Postgres by way
-// of the official adapter.
+// A Socket.IO server as anyone would write it, with a page. It knows nothing of the extension: events come from
+// Postgres by way of the official adapter.
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createAdapter } from 'adapter-0.5.0';
 import pg from 'pg';
 import { Server } from 'socket.io';
 
-/** Starts it on a free port of this machine: → { url, close() }. */
-export async function startServer(connectionString) {
+const FILES = new Map([
+  ['/', ['page/index.html', 'text/html; charset=utf-8']],
+  ['/page.css', ['page/page.css', 'text/css; charset=utf-8']],
+  ['/page.js', ['page/page.js', 'text/javascript; charset=utf-8']],
+  ['/schema.sql', ['schema.sql', 'text/plain; charset=utf-8']],
+]);
+
+/** Starts it on 127.0.0.1, on that port unless it is taken: → { url, close() }. */
+export async function startServer(connectionString, { port = 0 } = {}) {
   const pool = new pg.Pool({ connectionString });
   pool.on('error', (error) => {
     if (!pool.ending) console.error(`the server's connection to Postgres: ${error.message}`);
   });
 
-  const http = createServer();
+  const http = createServer((request, response) => {
+    answer(pool, request, response).catch((error) => {
+      console.error(`${request.method} ${request.url}: ${error.message}`);
+      response.writeHead(500).end();
+    });
+  });
   const io = new Server(http, { adapter: createAdapter(pool) });
 
-  // A client says which customer it is. A real server would have it prove that.
-  io.on('connection', (socket) => socket.join(`customer:${socket.handshake.auth.customer}`));
+  io.on('connection', (socket) => {
+    // A client says which customer it is. A real server would have it prove that, here and for the requests below.
+    socket.join(`customer:${socket.handshake.auth.customer}`);
+    if (socket.handshake.auth.sql) socket.join('sql');
+  });
 
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
+  await listen(http, port);
   return {
     url: `http://127.0.0.1:${http.address().port}`,
     async close() {
@@ -28,4 +43,35 @@ export async function startServer(connectionString) {
       await pool.end();
     },
   };
+}
+
+async function listen(http, port) {
+  try {
+    http.listen(port, '127.0.0.1');
+    await once(http, 'listening');
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE') throw error;
+    await listen(http, 0);
+  }
+}
+
+// Events tell what changes. What is there already, a client fetches when it connects.
+async function answer(pool, { url }, response) {
+  const send = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
+  const file = FILES.get(url);
+  if (file) {
+    const [name, type] = file;
+    return send(type, await readFile(new URL(name, import.meta.url)));
+  }
+  const [, customer, order] = url.match(/^\/customers\/(\d{1,18})\/orders(?:\/(\d{1,18})\/photo)?$/) ?? [];
+  if (order) {
+    const { rows } = await pool.query('SELECT photo FROM orders WHERE customer_id = $1 AND id = $2', [customer, order]);
+    if (rows[0]?.photo) return send('application/octet-stream', rows[0].photo);
+  } else if (customer) {
+    const { rows } = await pool.query(
+      `SELECT to_jsonb(orders) - 'photo' AS row FROM orders WHERE customer_id = $1 ORDER BY id`, [customer],
+    );
+    return send('application/json', JSON.stringify(rows.map(({ row }) => row)));
+  }
+  response.writeHead(404).end();
 }

@@ -1,0 +1,224 @@
+// Two customers, each with a connection of its own as in two browsers, and the SQL that was run. What arrives is data:
+// it becomes text, never HTML.
+/* global io */
+
+const STATEMENTS = 100; // shown at most
+const KEYWORDS = 'SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|NOT|IN|IS|NULL|RETURNING|ON|CONFLICT|DO';
+
+// ---- a customer ----
+
+class Customer {
+  #elements = new Map(); // by the order's id
+  #photos = new Map(); // their URLs, by the order's id
+  #waiting; // while the list is fetched: the events since
+
+  constructor(number, terminal) {
+    const section = clone('customer');
+    section.id = `customer-${number}`;
+    section.querySelector('.name').textContent = `Customer ${number}`;
+    section.querySelector('.room').textContent = `customer:${number}`;
+    this.connection = section.querySelector('.connection');
+    this.list = section.querySelector('.orders');
+    this.url = `/customers/${number}/orders`;
+    document.querySelector('main').append(section);
+
+    // forceNew, or both would share one connection.
+    const socket = io({ forceNew: true, auth: { customer: number, sql: true } });
+    socket.on('connect', () => this.#load());
+    socket.on('disconnect', () => this.#show('offline'));
+
+    socket.on('sql', ({ id, sql }) => {
+      this.list.querySelectorAll('.changed').forEach((element) => element.classList.remove('changed'));
+      terminal.begin(number, id, sql);
+    });
+    const follow = (event, apply) => socket.on(event, (argument) => {
+      terminal.received(number, event, argument);
+      if (this.#waiting) this.#waiting.push(() => apply(argument));
+      else apply(argument);
+    });
+    follow('order:insert', (orders) => orders.forEach((order) => this.#put(order)));
+    follow('order:update', (orders) => orders.forEach((order) => this.#put(order)));
+    follow('order:delete', (orders) => orders.forEach((order) => this.#remove(order)));
+    follow('order:left', (orders) => orders.forEach((order) => this.#remove(order)));
+    follow('order:photo', ({ id, photo }) => this.#setPhoto(id, photo));
+  }
+
+  // Events are for who is connected: at each connect the list is fetched anew. Those that arrive meanwhile come after
+  // it, whether it has them already or not.
+  async #load() {
+    const waiting = [];
+    this.#waiting = waiting;
+    this.#show('loading');
+    const orders = await fetched(this.url, 'json');
+    if (this.#waiting !== waiting) return; // connected once more since
+    for (const id of this.#photos.keys()) this.#setPhoto(id);
+    this.#elements.clear();
+    this.list.replaceChildren();
+    for (const order of orders) this.#put(order, { quiet: true });
+    this.#waiting = undefined;
+    for (const apply of waiting) apply();
+    this.#show('live');
+    for (const { id } of orders.filter((order) => order.has_photo)) {
+      const photo = await fetched(`${this.url}/${id}/photo`, 'blob');
+      if (this.#waiting) return;
+      if (this.#elements.has(id) && !this.#photos.has(id)) this.#setPhoto(id, photo);
+    }
+  }
+
+  #put(order, { quiet = false } = {}) {
+    let element = this.#elements.get(order.id);
+    const isNew = !element;
+    element ??= this.#insert(order.id);
+    for (const name of ['item', 'quantity', 'status', 'id']) {
+      element.querySelector(`.${name}`).textContent = order[name];
+    }
+    element.dataset.status = order.status;
+    if (!order.has_photo) this.#setPhoto(order.id);
+    this.#showPhoto(order.id);
+    if (quiet) return;
+    element.classList.add('changed');
+    animate(element, [{ backgroundColor: 'var(--flash)' }, {}], 1500);
+    if (isNew) animate(element, [{ opacity: 0, transform: 'translateY(-0.5rem)' }, {}], 250);
+  }
+
+  // Newest first.
+  #insert(id) {
+    const element = clone('order');
+    element.dataset.id = id;
+    this.#elements.set(id, element);
+    let next = this.list.firstElementChild;
+    while (next && Number(next.dataset.id) > id) next = next.nextElementSibling;
+    this.list.insertBefore(element, next);
+    return element;
+  }
+
+  async #remove({ id }) {
+    this.#setPhoto(id);
+    const element = this.#elements.get(id);
+    if (!element) return;
+    this.#elements.delete(id);
+    element.inert = true;
+    await animate(element, [{}, { opacity: 0, transform: 'translateX(1rem)', background: 'var(--gone)' }], 400);
+    element.remove();
+  }
+
+  // Bytes as they came: the browser tells images apart by how they begin. A photo may arrive before its order, as
+  // binary takes another way.
+  #setPhoto(id, bytes) {
+    if (this.#photos.has(id)) URL.revokeObjectURL(this.#photos.get(id));
+    if (bytes) this.#photos.set(id, URL.createObjectURL(new Blob([bytes])));
+    else this.#photos.delete(id);
+    this.#showPhoto(id);
+  }
+
+  #showPhoto(id) {
+    const place = this.#elements.get(id)?.querySelector('.photo');
+    const src = this.#photos.get(id);
+    if (!place || place.firstChild?.src === src) return;
+    place.replaceChildren();
+    if (src) place.append(Object.assign(new Image(), { src, alt: '' }));
+  }
+
+  #show(connection) {
+    this.connection.textContent = connection;
+    this.connection.dataset.connection = connection;
+  }
+}
+
+// ---- the SQL that was run ----
+
+// Each connection tells of a statement before it brings that statement's events: those that follow are counted to it.
+// (Binary and long messages take another way. If the next statement comes at once, it may get theirs.)
+class Terminal {
+  #list = document.querySelector('#statements');
+  #statements = new Map(); // by id: the element
+  #counts = new Map(); // by customer: of its latest statement
+
+  begin(customer, id, sql) {
+    let element = this.#statements.get(id);
+    if (!element) {
+      element = this.#add(sql);
+      this.#statements.set(id, element);
+      if (this.#statements.size > STATEMENTS) this.#drop(this.#statements.keys().next().value);
+    }
+    const line = element.querySelector(`[data-customer="${customer}"] dd`);
+    if (this.#counts.get(customer)?.line !== line) this.#counts.set(customer, { line, events: new Map() });
+  }
+
+  received(customer, event, argument) {
+    const counts = this.#counts.get(customer);
+    if (!counts) return; // connected between a statement and its events
+    const count = counts.events.get(event) ?? { events: 0, rows: 0, bytes: 0 };
+    count.events += 1;
+    if (Array.isArray(argument)) count.rows += argument.length;
+    else count.bytes += argument.photo.byteLength;
+    counts.events.set(event, count);
+    counts.line.replaceChildren(...[...counts.events].map(([name, { events, rows, bytes }]) => {
+      const size = bytes > 0 ? quantity(bytes, 'byte') : quantity(rows, 'row');
+      return create('span', create('b', name), ` ${quantity(events, 'event')}, ${size}`);
+    }));
+    this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #add(sql) {
+    const element = clone('statement');
+    element.querySelector('pre').append(...highlighted(sql));
+    for (const customer of CUSTOMERS) {
+      const line = create('div', create('dt', `Customer ${customer}`), create('dd', 'nothing'));
+      line.dataset.customer = customer;
+      element.querySelector('dl').append(line);
+    }
+    this.#list.append(element);
+    this.#list.scrollTop = this.#list.scrollHeight;
+    return element;
+  }
+
+  #drop(id) {
+    this.#statements.get(id).remove();
+    this.#statements.delete(id);
+  }
+}
+
+// ---- small ones ----
+
+async function fetched(url, as) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response[as]();
+}
+
+function clone(template) {
+  return document.getElementById(template).content.firstElementChild.cloneNode(true);
+}
+
+function create(name, ...children) {
+  const element = document.createElement(name);
+  element.append(...children);
+  return element;
+}
+
+async function animate(element, keyframes, duration) {
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
+  await element.animate(keyframes, { duration, easing: 'ease-out' }).finished;
+}
+
+function quantity(count, unit) {
+  return `${count.toLocaleString('en')} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+// The SQL as nodes: strings and keywords in elements of their own.
+function highlighted(sql) {
+  return sql.split(new RegExp(`('(?:[^']|'')*'|\\b(?:${KEYWORDS})\\b)`, 'i')).map((text, i) => {
+    if (i % 2 === 0) return text;
+    return create(text.startsWith("'") ? 'q' : 'b', text);
+  });
+}
+
+// ---- the page ----
+
+const CUSTOMERS = [1, 2];
+const terminal = new Terminal();
+for (const number of CUSTOMERS) new Customer(number, terminal);
+
+const schema = await fetched('/schema.sql', 'text');
+document.querySelector('#call').append(...highlighted(schema.match(/^SELECT sio_watch\([^;]*;/m)[0]));

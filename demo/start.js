@@ -1,0 +1,30 @@
+// The parts of the demo that its test starts, too.
+import { readFile } from 'node:fs/promises';
+import { until } from '../harness/wait.js';
+
+/** Creates the extension and the table, with what is ordered already. */
+export async function createOrders(postgres) {
+  for (const file of ['schema.sql', 'show-sql.sql', 'orders.sql']) await psql(postgres, await sqlOf(file));
+}
+
+/** The text of an SQL file of the demo. */
+export async function sqlOf(file) {
+  return readFile(new URL(file, import.meta.url), 'utf8');
+}
+
+export async function psql(postgres, sql) {
+  const { code, stderr } = await postgres.psql(sql);
+  if (code !== 0) throw new Error(`psql failed:\n${stderr}`);
+}
+
+/** Events that are sent before the adapter's LISTEN are lost, as to any server that isn't there yet. */
+export async function untilListening(postgres) {
+  const client = await postgres.connect();
+  await until('the Socket.IO server listens to Postgres', async () => {
+    const { rowCount } = await client.query(
+      `SELECT FROM pg_stat_activity WHERE query = 'LISTEN "socket.io#/"' AND state = 'idle'`,
+    );
+    return rowCount > 0;
+  });
+  await client.end();
+}
