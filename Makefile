@@ -14,7 +14,7 @@ export STARTED := $(shell date +%s)
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: ## from an INSERT in psql to a Socket.IO client, until Ctrl-C; ONCE=1: until the event arrived
+demo: ## a page that follows what psql changes, until Ctrl-C; ONCE=1: until one event has arrived
 	@scripts/setup demo
 	@scripts/install-privately dev
 	@node demo/run.js

@@ -222,9 +222,10 @@ describe('the page of the demo', () => {
 
   it('shows HTML as the text that it is', async () => {
     const [first, second] = await lists();
-    const sql = `INSERT INTO orders (customer_id, item, status) VALUES (1, '<b>x</b>', '<img src=x onerror=alert(1)>');`;
+    const image = '<img src=x onerror=alert(1)>';
+    const sql = `INSERT INTO orders (customer_id, item, status) VALUES (1, '<b>x</b>', '${image}');`;
     assert.deepEqual(await change(sql), [one('order:insert'), NOTHING]);
-    assert.deepEqual(await lists(), [[['<b>x</b>', '1', '<img src=x onerror=alert(1)>'], ...first], second]);
+    assert.deepEqual(await lists(), [[['<b>x</b>', '1', image], ...first], second]);
     assert.equal(await page.locator('.orders b, .status img, #statements img').count(), 0);
   });
 
@@ -285,7 +286,8 @@ describe('the page of the demo', () => {
     const port = Number(new URL(server.url).port);
     await server.close();
     for (const customer of [1, 2]) await page.locator(`#customer-${customer} [data-connection=offline]`).waitFor();
-    await psql(postgres, `DELETE FROM orders WHERE item = 'Ink, blue'; UPDATE orders SET quantity = 7 WHERE item = 'Stamps'`);
+    await psql(postgres, `DELETE FROM orders WHERE item = 'Ink, blue'`);
+    await psql(postgres, `UPDATE orders SET quantity = 7 WHERE item = 'Stamps'`);
     server = await startServer(postgres.url(), { port });
     await live();
     const [first, second] = before;

@@ -3,7 +3,8 @@
 /* global io */
 
 const STATEMENTS = 100; // shown at most
-const KEYWORDS = 'SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|NOT|IN|IS|NULL|RETURNING|ON|CONFLICT|DO';
+const FLASHING = 100; // rows of an event at most: thousands of animations at once would stall the browser
+const KEYWORDS = 'SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|NOT|IN|IS|NULL|RETURNING';
 
 // ---- a customer ----
 
@@ -36,10 +37,11 @@ class Customer {
       if (this.#waiting) this.#waiting.push(() => apply(argument));
       else apply(argument);
     });
-    follow('order:insert', (orders) => orders.forEach((order) => this.#put(order)));
-    follow('order:update', (orders) => orders.forEach((order) => this.#put(order)));
-    follow('order:delete', (orders) => orders.forEach((order) => this.#remove(order)));
-    follow('order:left', (orders) => orders.forEach((order) => this.#remove(order)));
+    const each = (apply) => (orders) => orders.forEach((order, i) => apply(order, { flash: i < FLASHING }));
+    follow('order:insert', each((order, options) => this.#change(order, options)));
+    follow('order:update', each((order, options) => this.#change(order, options)));
+    follow('order:delete', each((order, options) => this.#remove(order, options)));
+    follow('order:left', each((order, options) => this.#remove(order, options)));
     follow('order:photo', ({ id, photo }) => this.#setPhoto(id, photo));
   }
 
@@ -54,7 +56,7 @@ class Customer {
     for (const id of this.#photos.keys()) this.#setPhoto(id);
     this.#elements.clear();
     this.list.replaceChildren();
-    for (const order of orders) this.#put(order, { quiet: true });
+    for (const order of orders) this.#put(order);
     this.#waiting = undefined;
     for (const apply of waiting) apply();
     this.#show('live');
@@ -65,20 +67,24 @@ class Customer {
     }
   }
 
-  #put(order, { quiet = false } = {}) {
-    let element = this.#elements.get(order.id);
-    const isNew = !element;
-    element ??= this.#insert(order.id);
+  #change(order, { flash }) {
+    const isNew = !this.#elements.has(order.id);
+    const element = this.#put(order);
+    element.classList.add('changed');
+    if (!flash) return;
+    animate(element, [{ backgroundColor: 'var(--flash)' }, {}], 1500);
+    if (isNew) animate(element, [{ opacity: 0, transform: 'translateY(-0.5rem)' }, {}], 250);
+  }
+
+  #put(order) {
+    const element = this.#elements.get(order.id) ?? this.#insert(order.id);
     for (const name of ['item', 'quantity', 'status', 'id']) {
       element.querySelector(`.${name}`).textContent = order[name];
     }
     element.dataset.status = order.status;
     if (!order.has_photo) this.#setPhoto(order.id);
     this.#showPhoto(order.id);
-    if (quiet) return;
-    element.classList.add('changed');
-    animate(element, [{ backgroundColor: 'var(--flash)' }, {}], 1500);
-    if (isNew) animate(element, [{ opacity: 0, transform: 'translateY(-0.5rem)' }, {}], 250);
+    return element;
   }
 
   // Newest first.
@@ -92,13 +98,13 @@ class Customer {
     return element;
   }
 
-  async #remove({ id }) {
+  async #remove({ id }, { flash }) {
     this.#setPhoto(id);
     const element = this.#elements.get(id);
     if (!element) return;
     this.#elements.delete(id);
     element.inert = true;
-    await animate(element, [{}, { opacity: 0, transform: 'translateX(1rem)', background: 'var(--gone)' }], 400);
+    if (flash) await animate(element, [{}, { opacity: 0, transform: 'translateX(1rem)', background: 'var(--gone)' }], 400);
     element.remove();
   }
 
