@@ -3,7 +3,7 @@
 /* global io */
 
 const STATEMENTS = 100; // shown at most
-const FLASHING = 100; // rows of an event at most: thousands of animations at once would stall the browser
+const FLASHING = 100; // rows of an event at most: thousands of animations would stall the browser
 const KEYWORDS = 'SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|NOT|IN|IS|NULL|RETURNING';
 
 // ---- a customer ----
@@ -37,7 +37,10 @@ class Customer {
       if (this.#waiting) this.#waiting.push(() => apply(argument));
       else apply(argument);
     });
-    const each = (apply) => (orders) => orders.forEach((order, i) => apply(order, { flash: i < FLASHING }));
+    const each = (apply) => (orders) => {
+      const options = { flash: orders.length <= FLASHING };
+      for (const order of orders) apply(order, options);
+    };
     follow('order:insert', each((order, options) => this.#change(order, options)));
     follow('order:update', each((order, options) => this.#change(order, options)));
     follow('order:delete', each((order, options) => this.#remove(order, options)));
