@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../harness/clients.js';
 import { assertEmits } from '../harness/emits.js';
-import { CALLS, FUNCTIONS, SENDERS } from '../harness/functions.js';
+import { CALLS, FUNCTIONS, LIVE_FUNCTIONS, SENDERS } from '../harness/functions.js';
 import { startPostgres } from '../harness/postgres.js';
 import { refused } from '../harness/refusals.js';
 import {
@@ -69,10 +69,11 @@ describe('the extension', () => {
              p.prosecdef AS definer, p.proisstrict AS strict, pg_get_function_result(p.oid) AS result,
              pg_get_function_arguments(p.oid) AS arguments
         FROM pg_proc p WHERE p.proname LIKE 'sio\\_%'`);
-    assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS].sort());
+    assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS)].sort());
     for (const row of rows) {
-      assert.deepEqual(row.parameters, Object.keys(CALLS[row.name]), row.name);
-      assert.deepEqual([row.definer, row.strict], [false, false], row.name);
+      assert.deepEqual(row.parameters ?? [], LIVE_FUNCTIONS[row.name] ?? Object.keys(CALLS[row.name]), row.name);
+      // Only what has parameters can be strict to any effect.
+      assert.deepEqual([row.definer, row.strict && row.parameters !== null], [false, false], row.name);
       if (SENDERS.includes(row.name)) assert.deepEqual([row.volatile, row.parallel, row.result], ['v', 'u', 'void'], row.name);
     }
     const signature = (name) => rows.find((row) => row.name === name).arguments;
@@ -87,6 +88,17 @@ describe('the extension', () => {
       `ns text, rooms text[], close boolean DEFAULT false, except_rooms text[] DEFAULT '{}'::text[]`,
     );
     assert.equal(signature('sio_cleanup'), `max_age interval DEFAULT '00:00:30'::interval`);
+    assert.equal(signature('sio_watch'), [
+      'table_name regclass', `rooms text[] DEFAULT '{}'::text[]`, `event text DEFAULT '$table:$op'::text`, `ns text DEFAULT '/'::text`,
+      `payload text DEFAULT 'row'::text`, 'columns text[] DEFAULT NULL::text[]', 'except_columns text[] DEFAULT NULL::text[]',
+      'left_event text DEFAULT NULL::text', `level text DEFAULT 'row'::text`, `ops text[] DEFAULT '{insert,update,delete}'::text[]`,
+      'name text DEFAULT NULL::text', `old text DEFAULT 'key'::text`, 'batch integer DEFAULT 500',
+    ].join(', '));
+    assert.equal(signature('sio_unwatch'), 'table_name regclass, name text DEFAULT NULL::text');
+    for (const [name, expected] of [['sio_emit_changes', 'trigger'], ['sio_watch', 'void'], ['sio_unwatch', 'integer']]) {
+      const row = rows.find((each) => each.name === name);
+      assert.deepEqual([row.result, row.volatile, row.parallel], [expected, 'v', 'u'], name);
+    }
     const { result } = rows.find(({ name }) => name === 'sio_encode');
     assert.equal(result, 'TABLE(channel text, message jsonb, bytes integer, attachment boolean)');
   });

@@ -1,18 +1,13 @@
 // A session may emit for months: nothing that it does leaves memory behind.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { listen } from '../harness/listener.js';
+import { measureRounds, NOISE, TOLERANCE, used as usedBy } from '../harness/memory.js';
 import { startPostgres } from '../harness/postgres.js';
 import { EMITTER_ROLE, prepareDatabase } from '../harness/roles.js';
 
-// What may remain per call, in bytes: below what the smallest thing that leaks would take.
-const TOLERANCE = 20;
-// What the process may gain or lose without a leak: pages that malloc keeps, caches.
-const NOISE = 256 * 1024;
-
 describe('the memory of a session', () => {
-  let postgres, admin, session, pid, listener;
+  let postgres, admin, session, listener;
 
   before(async () => {
     postgres = await startPostgres({ name: 'memory' });
@@ -26,7 +21,6 @@ describe('the memory of a session', () => {
   /** A new session for each test: what one leaks mustn't hide in what another has freed. */
   async function open() {
     session = await postgres.connect({ user: EMITTER_ROLE });
-    pid = (await session.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
   }
 
   afterEach(async () => {
@@ -36,28 +30,12 @@ describe('the memory of a session', () => {
     await listener.texts();
   });
 
-  /** What Postgres's own contexts hold, and what the process has beside shared memory, both in bytes. */
-  async function used() {
-    const { rows } = await session.query('SELECT sum(total_bytes)::int AS contexts FROM pg_backend_memory_contexts');
-    const status = `/proc/${pid}/status`;
-    const resident = existsSync(status) ? Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(status, 'utf8'))[1]) * 1024 : 0;
-    return { contexts: rows[0].contexts, resident };
-  }
+  const used = () => usedBy(session);
 
   /** Runs `work` for a tenth of the rounds to warm up, then for the rest, which mustn't leave anything. */
-  async function remainsFlat(t, { rounds, calls, work }) {
+  async function remainsFlat(t, rounds) {
     await open();
-    const warmUp = Math.ceil(rounds / 10);
-    for (let round = 0; round < warmUp; round++) await work(round);
-    const start = await used();
-    for (let round = warmUp; round < rounds; round++) await work(round);
-    const end = await used();
-    const measured = (rounds - warmUp) * calls;
-    for (const kind of ['contexts', 'resident']) {
-      const growth = end[kind] - start[kind];
-      t.diagnostic(`${kind}: ${start[kind]} → ${end[kind]} bytes over ${measured} calls`);
-      assert.ok(growth <= NOISE + TOLERANCE * measured, `${kind} grew by ${growth} bytes over ${measured} calls`);
-    }
+    await measureRounds(t, session, rounds);
   }
 
   it('is flat over 200,000 emits in transactions of 1,000', async (t) => {

@@ -21,6 +21,15 @@ export const CALLS = {
 
 export const FUNCTIONS = Object.keys(CALLS);
 
+/** Those of live tables, which need a table, with their parameters. */
+export const LIVE_FUNCTIONS = {
+  sio_emit_changes: [],
+  sio_watch: [
+    'table_name', 'rooms', 'event', 'ns', 'payload', 'columns', 'except_columns', 'left_event', 'level', 'ops', 'name', 'old', 'batch',
+  ],
+  sio_unwatch: ['table_name', 'name'],
+};
+
 /** Those that send something. */
 export const SENDERS = FUNCTIONS.filter((name) => !['sio_encode', 'sio_cleanup', 'sio_buffer'].includes(name));
 

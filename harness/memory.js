@@ -1,0 +1,54 @@
+// What memory a session holds.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+
+/** What may remain per call, in bytes: below what the smallest thing that leaks would take. */
+export const TOLERANCE = 20;
+/** What the process may gain or lose without a leak: pages that malloc keeps, caches. */
+export const NOISE = 256 * 1024;
+
+/** What Postgres's own contexts hold, and what the process has beside shared memory, both in bytes. */
+export async function used(session) {
+  const { rows } = await session.query(
+    'SELECT sum(total_bytes)::int AS contexts, pg_backend_pid() AS pid FROM pg_backend_memory_contexts',
+  );
+  return { contexts: rows[0].contexts, resident: resident(rows[0].pid) };
+}
+
+/** Runs `work` for a tenth of the rounds to warm up, then for the rest, which mustn't leave anything. */
+export async function measureRounds(t, session, { rounds, calls, work }) {
+  const { start, end, measured } = await startAndEnd(session, { rounds, work });
+  for (const kind of ['contexts', 'resident']) {
+    const growth = end[kind] - start[kind];
+    t.diagnostic(`${kind}: ${start[kind]} → ${end[kind]} bytes over ${measured * calls} calls`);
+    assert.ok(growth <= NOISE + TOLERANCE * measured * calls, `${kind} grew by ${growth} bytes over ${measured * calls} calls`);
+  }
+}
+
+/** What is held after a tenth of the rounds, and at the end. */
+export async function startAndEnd(session, { rounds, work }) {
+  const warmUp = Math.ceil(rounds / 10);
+  for (let round = 0; round < warmUp; round++) await work(round);
+  const start = await used(session);
+  for (let round = warmUp; round < rounds; round++) await work(round);
+  return { start, end: await used(session), measured: rounds - warmUp };
+}
+
+/** By how many bytes the process of the session grows at most while it does the `work`. */
+export async function peakGrowth(session, work) {
+  const { rows: [{ pid }] } = await session.query('SELECT pg_backend_pid() AS pid');
+  const start = resident(pid);
+  let peak = start;
+  const sampling = setInterval(() => (peak = Math.max(peak, resident(pid))), 1);
+  try {
+    await work();
+  } finally {
+    clearInterval(sampling);
+  }
+  return Math.max(peak, resident(pid)) - start;
+}
+
+function resident(pid) {
+  const status = `/proc/${pid}/status`;
+  return existsSync(status) ? Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(status, 'utf8'))[1]) * 1024 : 0;
+}
