@@ -15,7 +15,7 @@ try {
   const met = [
     ...(await benchEncode(client)),
     ...(await benchAttachments(client)),
-    ...(await benchTriggers(client)),
+    ...(await benchTriggers(cluster)),
   ];
   await benchOfficial(cluster);
   process.exitCode = met.every(Boolean) ? 0 : 1;

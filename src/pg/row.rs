@@ -155,7 +155,11 @@ impl Tuples {
             let tuple = (*slot.raw().cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
             let length = (*tuple).t_len as usize;
             let words = length.div_ceil(size_of::<u64>());
-            self.words.try_reserve(words)?;
+            if self.words.capacity() - self.words.len() < words {
+                // By an eighth, not twofold as usual: there may be a hundred batches that wait.
+                let more = words.max(self.words.len() / 8);
+                self.words.try_reserve_exact(more)?;
+            }
             self.starts.try_reserve(1)?;
             let start = self.words.len();
             self.starts.push(start);
