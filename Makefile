@@ -23,7 +23,7 @@ test: ## all tests
 	@scripts/setup test
 	@scripts/test
 
-lint: ## rustfmt, clippy, and pgspot on the install script
+lint: ## rustfmt, clippy, shellcheck, and pgspot on the SQL scripts
 	@scripts/setup lint
 	@scripts/lint
 

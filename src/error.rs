@@ -184,6 +184,27 @@ fn in_any_encoding(message: String) -> String {
 }
 
 impl Error {
+    /// A declaration that is wrong, or that doesn't fit the table. `key` and `value`: the argument,
+    /// and what was given for it, if that is what is wrong.
+    pub fn misdeclared(
+        why: Why,
+        key: &str,
+        value: Option<&str>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Error::Misdeclared(Misdeclared {
+            why,
+            argument: DeclarationError {
+                key: key.to_owned(),
+                value: value.map(str::to_owned),
+                problem: problem.into(),
+                hint: hint.into(),
+            },
+            in_call: false,
+        })
+    }
+
     fn describe(self) -> (Code, String, Option<String>) {
         match self {
             Error::Null { parameter } => (

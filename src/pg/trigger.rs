@@ -78,6 +78,30 @@ unsafe impl BoxRet for Done {
     }
 }
 
+impl Operation {
+    pub const ALL: [Self; 4] = [Self::Insert, Self::Update, Self::Delete, Self::Truncate];
+
+    /// `$op`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Insert => "insert",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+            Operation::Truncate => "truncate",
+        }
+    }
+
+    /// `operation` of a change, as SQL's keyword.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Operation::Insert => "INSERT",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Truncate => "TRUNCATE",
+        }
+    }
+}
+
 impl<'a> Firing<'a> {
     pub fn operation(&self) -> Operation {
         match self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {

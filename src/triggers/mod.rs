@@ -9,6 +9,8 @@ mod cache;
 pub mod changes;
 mod plan;
 mod record;
+mod resolve;
+mod text;
 mod watch;
 
 pub use watch::{Level, Watch};
