@@ -183,6 +183,14 @@ describe('a row trigger sends', () => {
       assert.deepEqual([first, second], [[], [left()]]);
     });
 
+    it('under a name made of the old row, and nothing if a column in it was NULL', async () => {
+      await orders(['room=customer:$customer_id', 'left_event=left:$status:$op', 'payload=key']);
+      await live.app.query(`UPDATE orders SET customer_id = 2, status = NULL`);
+      await live.app.query('UPDATE orders SET customer_id = 1');
+      const { one, two } = await live.got();
+      assert.deepEqual([one, two], [[['left:new:update', { id: 1 }], ['orders:update', { id: 1 }]], [['orders:update', { id: 1 }]]]);
+    });
+
     it('with a key longer than NOTIFY takes through the table', async () => {
       await live.app.query(`CREATE TABLE notes (id text PRIMARY KEY, a int); ALTER TABLE notes ALTER id SET STORAGE PLAIN;
         ${rowTrigger('notes', 'UPDATE', ['room=customer:$a', 'left_event=left', 'columns=a,id'])}`);
