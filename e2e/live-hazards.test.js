@@ -119,11 +119,21 @@ describe('a statement trigger', () => {
   let live;
 
   before(async () => {
-    live = await startLive({ name: 'live-hazards-large', clients: {} });
+    live = await startLive({ name: 'live-hazards-large', clients: { seven: ['room 7'] } });
   });
 
   after(async () => live?.close());
   beforeEach(async () => live.reset());
+
+  it('sends each row once when more bytes wait than it keeps waiting', async () => {
+    await live.app.query(`CREATE TABLE fat (id int, room text, big text); ${statementTriggers('fat', 'INSERT', ['room=$room', 'columns=id'])};
+      INSERT INTO fat SELECT i, 'room ' || i % 300, repeat('x', 60000) FROM generate_series(1, 2400) i`);
+    const { seven } = await live.got();
+    assert.deepEqual(seven.flatMap(([, rows]) => rows.map(({ id }) => id)), [7, 307, 607, 907, 1207, 1507, 1807, 2107]);
+    const sent = await live.sent();
+    assert.ok(sent.length < 2_400 / 2, `${sent.length} messages`);
+    assert.equal(sent.reduce((sum, { args: [rows] }) => sum + rows.length, 0), 2_400);
+  });
 
   it('cuts batches by the size of rows, too, which may be stored elsewhere', async () => {
     await live.app.query(`CREATE TABLE fat (id int, big text); ALTER TABLE fat ALTER big SET STORAGE EXTERNAL;

@@ -67,8 +67,8 @@ describe('a statement trigger', () => {
     it('whose names differ only in where they are cut', async () => {
       await items('room=$a', 'room=$b', 'payload=key');
       await live.app.query(`INSERT INTO items VALUES (1, 'xy', 'z'), (2, 'x', 'yz'), (3, 'x,y', 'z'), (4, 'x', 'y,z'), (5, '', 'xyz'), (6, NULL, 'xyz'),
-        (7, 'xyz', NULL), (8, 'xyz', '')`);
-      assert.deepEqual(ids(await live.sent()), [[1], [2], [3], [4], [5, 8], [6, 7]]);
+        (7, 'xyz', NULL), (8, 'xyz', ''), (9, E'x\\x01y', NULL), (10, 'x', 'y')`);
+      assert.deepEqual(ids(await live.sent()), [[1], [2], [3], [4], [5, 8], [6, 7], [9], [10]]);
     });
 
     it('by their event, too', async () => {
