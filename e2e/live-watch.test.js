@@ -196,7 +196,7 @@ describe('sio_watch', () => {
         ['row', 'sio_watch', 'INSERT'], ['statement', 'sio_watch_insert', 'INSERT'], ['statement', 'sio_watch_delete', 'DELETE'],
         ['row', 'sio_watch_truncate', 'TRUNCATE'],
       ]) {
-        for (const call of ['mine()', 'public.sio_emit_changes()', `public.sio_emit_changes('watch=another')`]) {
+        for (const call of ['mine()', `mine('watch=sio_watch')`, 'public.sio_emit_changes()', `public.sio_emit_changes('watch=another')`]) {
           await live.app.query(`${ORDERS} CREATE TRIGGER ${name} AFTER ${op} ON orders FOR EACH STATEMENT EXECUTE FUNCTION ${call}`);
           const start = await triggers();
           const attempt = `SELECT sio_watch('orders', level => '${level}', ops => '{insert,update,delete,truncate}')`;
