@@ -11,8 +11,8 @@ CREATE TABLE long AS
     SELECT i AS id, i % 100 AS customer_id, md5(i::text) AS token, (i * 1.25)::numeric(10, 2) AS total,
            'note number ' || i AS note, i % 2 = 0 AS paid, now() AS created_at
       FROM generate_series(1, 6900) i) r;
--- The very bytes that a server would read, in a table of the same shape.
-CREATE TABLE plain (id bigserial UNIQUE, created_at timestamptz DEFAULT now(), payload bytea);
+-- The very bytes that a server would read, in a table of the same shape and compression.
+CREATE TABLE plain (LIKE socket_io_attachments INCLUDING ALL);
 SELECT sio_emit('/', '{room1}', 'orders', j) FROM long;
 CREATE TABLE encoded AS SELECT payload AS bytes FROM socket_io_attachments;
 TRUNCATE socket_io_attachments;

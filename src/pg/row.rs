@@ -73,21 +73,19 @@ impl Slot {
     /// Puts the copy's row in.
     pub fn load<'a>(&'a mut self, tuples: &'a Tuples, index: usize) -> Row<'a> {
         let words = tuples.words(index);
-        let slot = self.0;
         // SAFETY: the words are an aligned copy of a minimal tuple, which the slot only reads; the
-        // borrow keeps it where it is. The closure owns nothing.
+        // borrow keeps it where it is. Neither function raises an ERROR for a slot of this kind: they
+        // set pointers and walk over the tuple.
         unsafe {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                raw::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), slot, false);
-                raw::fill(slot);
-            });
-            Row::in_slot(slot).expect("just filled")
+            raw::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), self.0, false);
+            raw::fill(self.0);
+            Row::in_slot(self.0).expect("just filled")
         }
     }
 }
 
-/// Functions of Postgres as they are: a guard costs more than each of them does for one row, so that
-/// two share one.
+/// Functions of Postgres as they are, without pgrx's guard, which costs more than they do for a row:
+/// two share one, or need none because they raise no ERROR.
 pub(super) mod raw {
     use pgrx::pg_sys::{MinimalTuple, TupleTableSlot, Tuplestorestate};
     use std::ffi::c_int;
@@ -110,7 +108,7 @@ pub(super) mod raw {
     /// Reads the values out of the row in the slot.
     ///
     /// # Safety
-    /// Within a guard; the slot has just got a row.
+    /// The slot has just got a row.
     pub unsafe fn fill(slot: *mut TupleTableSlot) {
         // SAFETY: as the caller says.
         unsafe {
@@ -163,9 +161,11 @@ impl Tuples {
             self.starts.try_reserve(1)?;
             let start = self.words.len();
             self.starts.push(start);
-            self.words.resize(start + words, 0);
-            let to = self.words[start..].as_mut_ptr().cast::<u8>();
-            ptr::copy_nonoverlapping(tuple.cast::<u8>(), to, length);
+            let end = self.words.as_mut_ptr().add(start);
+            // The last word may be copied in part only.
+            end.add(words - 1).write(0);
+            ptr::copy_nonoverlapping(tuple.cast::<u8>(), end.cast(), length);
+            self.words.set_len(start + words);
         }
         Ok(())
     }
