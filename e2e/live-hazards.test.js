@@ -1,8 +1,9 @@
 // Live tables while other things go on: a cancel, types whose functions run SQL, rows too large for a batch.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { rowTrigger, startLive, statementTriggers } from '../harness/live.js';
+import { OWNER_ROLE, rowTrigger, startLive, statementTriggers } from '../harness/live.js';
 import { refused } from '../harness/refusals.js';
+import { SERVERS_ROLE } from '../harness/roles.js';
 import { until } from '../harness/wait.js';
 
 const LEVELS = {
@@ -91,6 +92,53 @@ for (const [level, trigger] of Object.entries(LEVELS)) {
           assert.deepEqual((await rows()).flatMap(([, ...list]) => list.map(({ t }) => t)), [1, 1, 1]);
         }
         assert.equal(await live.count('things'), 6);
+      });
+    });
+
+    describe('with a type whose cast to text', () => {
+      /** A table with an enum `e` whose cast to text that function is. */
+      const things = (definition, argument = 'mood') => live.app.query(`
+        CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE things (id int PRIMARY KEY, e mood);
+        CREATE FUNCTION as_text(${argument}) RETURNS text ${definition};
+        CREATE CAST (mood AS text) WITH FUNCTION as_text(${argument});
+        ${trigger('things', 'INSERT', ['room=$e', 'columns=id'])}`);
+      const roomsOf = async () => (await live.sent()).map((message) => [message.rooms, [message.args[0]].flat().map(({ id }) => id)]);
+
+      it('is an SQL function that fires the trigger again', async () => {
+        await things(`LANGUAGE sql AS
+          $$ INSERT INTO things SELECT max(id) + 1, 'b' FROM things HAVING max(id) < 5; SELECT 'staff' $$`);
+        await live.app.query(`INSERT INTO things VALUES (1, 'a')`);
+        const all = (await rows()).flatMap(([, ...list]) => list.map(({ id }) => id)).sort();
+        assert.deepEqual(all, [1, 2, 3, 4, 5]);
+      });
+
+      it('answers NULL: the room is left out', async () => {
+        await things(`LANGUAGE sql AS $$ SELECT CASE $1 WHEN 'a' THEN 'staff' END $$`);
+        await live.app.query(`INSERT INTO things VALUES (1, 'b'), (2, 'a')`);
+        assert.deepEqual(await roomsOf(), [[['staff'], [2]]]);
+      });
+
+      it('takes any enum', async () => {
+        await things(`LANGUAGE plpgsql AS $$ BEGIN RETURN 'room of ' || cardinality(enum_range($1)); END $$`, 'anyenum');
+        await live.app.query(`INSERT INTO things VALUES (1, 'b')`);
+        assert.deepEqual(await roomsOf(), [[['room of 2'], [1]]]);
+      });
+
+      it('is altered in another session: its owner, its rights and its language are those of now', async () => {
+        await things(`LANGUAGE sql SECURITY DEFINER AS $$ SELECT 'sql ' || current_user $$`);
+        await live.admin.query(`ALTER FUNCTION shop.as_text OWNER TO ${SERVERS_ROLE}`);
+        const insert = async (id) => {
+          await live.app.query(`INSERT INTO things VALUES (${id}, 'a')`);
+          return (await roomsOf())[0][0][0];
+        };
+        assert.equal(await insert(1), `sql ${SERVERS_ROLE}`);
+        await live.admin.query(`ALTER FUNCTION shop.as_text OWNER TO ${OWNER_ROLE}`);
+        assert.equal(await insert(2), `sql ${OWNER_ROLE}`);
+        await live.admin.query(`ALTER FUNCTION shop.as_text OWNER TO ${SERVERS_ROLE}; ALTER FUNCTION shop.as_text SECURITY INVOKER`);
+        assert.equal(await insert(3), `sql ${OWNER_ROLE}`);
+        await live.admin.query(`CREATE OR REPLACE FUNCTION shop.as_text(shop.mood) RETURNS text LANGUAGE plpgsql AS
+                                $$ BEGIN RETURN 'plpgsql'; END $$`);
+        assert.equal(await insert(4), 'plpgsql');
       });
     });
 

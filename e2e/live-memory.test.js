@@ -143,6 +143,27 @@ describe('the memory of a session with live tables', () => {
     });
   }
 
+  for (const [what, few, many, room, note] of [
+    ['rows that reach nobody', 20_000, 400_000, 'nobody:$room:$id', `'x'`],
+    ['rooms with long names', 700, 4_000, '$note', `repeat('x', 50000) || i`],
+  ]) {
+    it(`doesn't grow with the rows of one statement: ${what}`, async (t) => {
+      const peak = async (count) => {
+        const own = await postgres.connect({ user: EMITTER_ROLE });
+        await own.query(`TRUNCATE items; SET work_mem = '64kB'; ${statementTriggers('items', 'INSERT', [`room=${room}`, 'columns=id'])}`);
+        const growth = await peakGrowth(own, () => own.query(
+          `BEGIN; INSERT INTO items (id, note) SELECT i, ${note} FROM generate_series(1, ${count}) i; ROLLBACK`));
+        await own.query('DROP TRIGGER live_insert ON items');
+        await own.end();
+        return growth;
+      };
+      const [start, end] = [await peak(few), await peak(many)];
+      t.diagnostic(`peaks: ${start} and ${end} bytes`);
+      // What waits is limited to 64 MB; the texts of the rooms have 200 MB, those of the rows for nobody 100.
+      assert.ok(end - start <= 64 * MB, `${few} rows took ${start} bytes, ${many} took ${end}`);
+    });
+  }
+
   it('doesn\'t grow with the rows of one statement into as many rooms, beyond what their notifications take', async (t) => {
     const peak = async (trigger) => {
       const own = await postgres.connect({ user: EMITTER_ROLE });

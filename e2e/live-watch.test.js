@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { OWNER_ROLE, rowTrigger, startLive } from '../harness/live.js';
 import { refused } from '../harness/refusals.js';
 import { createRoles, EMITTER_ROLE } from '../harness/roles.js';
+import { until } from '../harness/wait.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text DEFAULT 'new');`;
 
@@ -40,6 +41,67 @@ describe('sio_watch', () => {
                           DELETE FROM orders`);
     return live.got();
   };
+
+  describe('beside the triggers of others', () => {
+    const PARTITIONED = `
+      CREATE TABLE parted (id int PRIMARY KEY, r text) PARTITION BY RANGE (id);
+      CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (10);
+      CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';`;
+
+    for (const [what, own] of [
+      ['a watch of its own', `SELECT sio_watch('part', rooms => '{secret:$r}')`],
+      ['a trigger by hand', 'CREATE TRIGGER sio_watch AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION mine()'],
+    ]) {
+      it(`doesn't overwrite what a partition has: ${what}`, async () => {
+        await live.app.query(`${PARTITIONED} ${own}`);
+        const before = await triggers('part');
+        await refused(live.app, `SELECT sio_watch('parted')`, '42710', { says: 'part', hint: /name =>/ });
+        assert.deepEqual(await triggers('part'), before);
+        await live.app.query(`SELECT sio_watch('parted', name => 'other')`);
+        assert.deepEqual(await names('part'), ['other', 'sio_watch']);
+      });
+    }
+
+    it('replaces its own of a partitioned table, copies included', async () => {
+      await live.app.query(`${PARTITIONED} SELECT sio_watch('parted'), sio_watch('parted', rooms => '{staff}');
+                            INSERT INTO parted VALUES (1, 'x')`);
+      assert.deepEqual(Object.keys(await live.got()), ['staff']);
+    });
+
+    const MINE = `CREATE TRIGGER sio_watch AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION mine()`;
+
+    it('sees one that another session has just made', async () => {
+      await live.app.query(`${ORDERS} ${PARTITIONED}`);
+      await live.as(EMITTER_ROLE, async (other) => {
+        await other.query(`BEGIN; ${MINE}`);
+        const waiting = refused(live.app, `SELECT sio_watch('orders')`, '42710', { hint: /name =>/ });
+        await until('sio_watch waits', async () => {
+          const { rowCount } = await live.admin.query(
+            `SELECT FROM pg_locks WHERE NOT granted AND relation = 'shop.orders'::regclass`);
+          return rowCount > 0;
+        });
+        await other.query('COMMIT');
+        await waiting;
+      });
+      assert.match((await triggers()).sio_watch, /mine/);
+    });
+
+    it('sees one that is younger than its snapshot', async () => {
+      await live.app.query(`${ORDERS} ${PARTITIONED}`);
+      await live.app.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM orders');
+      await live.as(EMITTER_ROLE, (other) => other.query(MINE));
+      await refused(live.app, `SELECT sio_watch('orders')`, '42710', { hint: /name =>/ });
+      await live.app.query('ROLLBACK');
+      assert.match((await triggers()).sio_watch, /mine/);
+    });
+
+    it('leaves dropping to the owner', async () => {
+      await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);
+      await live.admin.query('GRANT USAGE ON SCHEMA shop TO helper; GRANT EXECUTE ON FUNCTION sio_unwatch TO helper');
+      await live.as('helper', (helper) => refused(helper, `SELECT sio_unwatch('shop.orders')`, '42501', { says: 'orders' }));
+      assert.deepEqual(await names(), ['sio_watch']);
+    });
+  });
 
   for (const level of ['row', 'statement']) {
     describe(`at ${level} level`, () => {

@@ -42,6 +42,13 @@ describe('sio_watches', () => {
   const definitions = async () =>
     (await live.app.query(`SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, tgname`)).rows;
 
+  it('shows what was written by hand, however it was', async () => {
+    const args = ['watch=x', 'batch=many', 'columns=id, "Odd, ""col" ,STATUS'];
+    await live.app.query(`${ORDERS} ${rowTrigger('orders', 'INSERT', args)}`);
+    const { rows } = await live.admin.query(`SELECT name, batch, columns FROM sio_watches`);
+    assert.deepEqual(rows, [{ name: 'x', batch: null, columns: ['id', 'Odd, "col', 'status'] }]);
+  });
+
   it('shows each watch with its parameters', async () => {
     await live.app.query(`${ORDERS} ${CALLS.map(([parameters], i) => `SELECT sio_watch('orders', name => 'w${i}'${parameters && ', '}${
       parameters.startsWith(`'`) ? `rooms => ${parameters}` : parameters})`).join(';')}`);

@@ -1,5 +1,6 @@
 -- Rows of the attachments table are written once, read a few times and deleted: the quick compression, where
--- this Postgres has it, else none. A table that was here before the extension stays as it is.
+-- this Postgres has it, else none. A table that was here before the extension stays as it is, and so does what an
+-- administrator has chosen.
 DO $block$
 BEGIN
     IF NOT EXISTS (
@@ -10,6 +11,11 @@ BEGIN
             AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
             AND d.deptype OPERATOR(pg_catalog.=) 'e'
             AND e.extname OPERATOR(pg_catalog.=) 'socketio_emitter'
+    ) OR NOT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments')
+            AND a.attname OPERATOR(pg_catalog.=) 'payload'
+            AND a.attstorage OPERATOR(pg_catalog.=) 'x' AND a.attcompression OPERATOR(pg_catalog.=) ''
     ) THEN
         RETURN;
     END IF;
@@ -121,19 +127,28 @@ SELECT tgrelid::pg_catalog.regclass AS table_name,
     coalesce(payload, 'row') AS payload,
     coalesce(old, 'key') AS old,
     CASE WHEN columns IS NOT NULL THEN ARRAY(
-        SELECT (pg_catalog.parse_ident(found[1]))[1]
-        FROM pg_catalog.regexp_matches(columns, '"(?:[^"]|"")*"|[^,]+', 'g')
+        SELECT CASE WHEN pg_catalog.left(found[1], 1) OPERATOR(pg_catalog.=) '"'
+            THEN pg_catalog.replace(pg_catalog.substr(found[1], 2,
+                pg_catalog.length(found[1]) OPERATOR(pg_catalog.-) 2), '""', '"')
+            ELSE pg_catalog.lower(found[1]) END
+        FROM pg_catalog.regexp_matches(columns, '("(?:[^"]|"")*"|[^,"\s]+)', 'g')
             WITH ORDINALITY AS matches (found, position)
         ORDER BY position) END AS columns,
     CASE WHEN except_columns IS NOT NULL THEN ARRAY(
-        SELECT (pg_catalog.parse_ident(found[1]))[1]
-        FROM pg_catalog.regexp_matches(except_columns, '"(?:[^"]|"")*"|[^,]+', 'g')
+        SELECT CASE WHEN pg_catalog.left(found[1], 1) OPERATOR(pg_catalog.=) '"'
+            THEN pg_catalog.replace(pg_catalog.substr(found[1], 2,
+                pg_catalog.length(found[1]) OPERATOR(pg_catalog.-) 2), '""', '"')
+            ELSE pg_catalog.lower(found[1]) END
+        FROM pg_catalog.regexp_matches(except_columns, '("(?:[^"]|"")*"|[^,"\s]+)', 'g')
             WITH ORDINALITY AS matches (found, position)
         ORDER BY position) END AS except_columns,
     left_event,
-    coalesce(batch, '500')::pg_catalog.int4 AS batch,
+    -- Nobody has looked at the arguments of a trigger that was written by hand.
+    CASE WHEN batch IS NULL THEN 500
+        WHEN batch OPERATOR(pg_catalog.~) '^[0-9]{1,9}$' THEN batch::pg_catalog.int4 END AS batch,
     enabled
 FROM watches;
+REVOKE ALL ON @extschema@.sio_watches FROM PUBLIC; -- whatever the database's default privileges say
 COMMENT ON VIEW @extschema@.sio_watches IS 'Tables whose changes are emitted, as sio_watch was told';
 
 COMMENT ON FUNCTION sio_emit_changes() IS

@@ -62,17 +62,26 @@ SELECT tgrelid::pg_catalog.regclass AS table_name,
     coalesce(payload, 'row') AS payload,
     coalesce(old, 'key') AS old,
     CASE WHEN columns IS NOT NULL THEN ARRAY(
-        SELECT (pg_catalog.parse_ident(found[1]))[1]
-        FROM pg_catalog.regexp_matches(columns, '"(?:[^"]|"")*"|[^,]+', 'g')
+        SELECT CASE WHEN pg_catalog.left(found[1], 1) OPERATOR(pg_catalog.=) '"'
+            THEN pg_catalog.replace(pg_catalog.substr(found[1], 2,
+                pg_catalog.length(found[1]) OPERATOR(pg_catalog.-) 2), '""', '"')
+            ELSE pg_catalog.lower(found[1]) END
+        FROM pg_catalog.regexp_matches(columns, '("(?:[^"]|"")*"|[^,"\s]+)', 'g')
             WITH ORDINALITY AS matches (found, position)
         ORDER BY position) END AS columns,
     CASE WHEN except_columns IS NOT NULL THEN ARRAY(
-        SELECT (pg_catalog.parse_ident(found[1]))[1]
-        FROM pg_catalog.regexp_matches(except_columns, '"(?:[^"]|"")*"|[^,]+', 'g')
+        SELECT CASE WHEN pg_catalog.left(found[1], 1) OPERATOR(pg_catalog.=) '"'
+            THEN pg_catalog.replace(pg_catalog.substr(found[1], 2,
+                pg_catalog.length(found[1]) OPERATOR(pg_catalog.-) 2), '""', '"')
+            ELSE pg_catalog.lower(found[1]) END
+        FROM pg_catalog.regexp_matches(except_columns, '("(?:[^"]|"")*"|[^,"\s]+)', 'g')
             WITH ORDINALITY AS matches (found, position)
         ORDER BY position) END AS except_columns,
     left_event,
-    coalesce(batch, '500')::pg_catalog.int4 AS batch,
+    -- Nobody has looked at the arguments of a trigger that was written by hand.
+    CASE WHEN batch IS NULL THEN 500
+        WHEN batch OPERATOR(pg_catalog.~) '^[0-9]{1,9}$' THEN batch::pg_catalog.int4 END AS batch,
     enabled
 FROM watches;
+REVOKE ALL ON @extschema@.sio_watches FROM PUBLIC; -- whatever the database's default privileges say
 COMMENT ON VIEW @extschema@.sio_watches IS 'Tables whose changes are emitted, as sio_watch was told';

@@ -88,6 +88,10 @@ pub enum Error {
         trigger: String,
         table: String,
     },
+    /// A table whose triggers only its owner may drop.
+    NotOwner {
+        table: String,
+    },
     /// Each message in it would make another one.
     WatchedAttachments,
     /// A `regclass` of nothing.
@@ -351,6 +355,11 @@ impl Error {
                 Code::ERRCODE_DUPLICATE_OBJECT,
                 format!("table \"{table}\" has a trigger \"{trigger}\" that is not of this watch"),
                 Some("Choose another name for the watch: sio_watch(..., name => 'another').".to_owned()),
+            ),
+            Error::NotOwner { table } => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("must be owner of table {table}"),
+                Some("Dropping triggers takes the table's ownership.".to_owned()),
             ),
             Error::WatchedAttachments => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,

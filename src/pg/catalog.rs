@@ -193,12 +193,77 @@ pub fn may_create_triggers(relation: pg_sys::Oid) -> bool {
     }
 }
 
-/// Locks a relation as CREATE TRIGGER does, until the end of the transaction.
-pub fn lock_against_changes(relation: pg_sys::Oid) {
-    // SAFETY: waits until it has the lock; for a relation that has gone there is nothing to protect.
+/// Whether the current role owns the relation, or is a member of the role that does.
+pub fn is_owned(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; the relation exists.
     unsafe {
-        pg_sys::LockRelationOid(relation, pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE);
+        let user = pg_sys::GetUserId();
+        #[cfg(feature = "pg15")]
+        let owned = pg_sys::pg_class_ownercheck(relation, user);
+        #[cfg(not(feature = "pg15"))]
+        let owned = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, user);
+        owned
     }
+}
+
+/// The lock that a statement takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock {
+    CreateTrigger,
+    DropTrigger,
+}
+
+/// Locks a relation as that statement does, until the end of the transaction. Of a relation that has
+/// gone there is nothing to protect.
+pub fn lock(relation: pg_sys::Oid, lock: Lock) {
+    let mode = match lock {
+        Lock::CreateTrigger => pg_sys::ShareRowExclusiveLock,
+        Lock::DropTrigger => pg_sys::AccessExclusiveLock,
+    };
+    // SAFETY: waits until it has the lock.
+    unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) };
+}
+
+unsafe extern "C-unwind" {
+    // src/include/catalog/pg_inherits.h, which pgrx doesn't bind.
+    fn find_all_inheritors(
+        parent: pg_sys::Oid,
+        lock: pg_sys::LOCKMODE,
+        parents: *mut *mut pg_sys::List,
+    ) -> *mut pg_sys::List;
+}
+
+/// The partitions of a locked relation, and theirs, locked as CREATE TRIGGER does.
+pub fn lock_partitions(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a look-up; then a list of OIDs of the current memory context, with the relation itself
+    // first. The closure owns nothing.
+    unsafe {
+        if pg_sys::get_rel_relkind(relation) as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
+            return Vec::new();
+        }
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let lock = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+            find_all_inheritors(relation, lock, std::ptr::null_mut())
+        });
+        (1..list_length(list))
+            .map(|i| pg_sys::list_nth_oid(list, i))
+            .collect()
+    }
+}
+
+/// The OID of a function without arguments, if it exists.
+pub fn function_without_arguments(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
+    // SAFETY: a look-up with a C string, an empty vector and an OID, as the cache's key wants it.
+    found(unsafe {
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
+            pg_sys::Datum::from(name.as_ptr()),
+            pg_sys::Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::from(0),
+        )
+    })
 }
 
 /// The role that owns a relation; `None` if the relation has gone.

@@ -3,6 +3,9 @@
 use crate::pg::datum::payload;
 use crate::pg::memory::Memory;
 use crate::pg::row::Row;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::spi::{Spi, SpiResult};
 use pgrx::{FromDatum, pg_sys, varlena};
 use std::ffi::CStr;
 use std::ptr;
@@ -83,8 +86,9 @@ impl Call {
     /// `value` is of the type that the function takes, and the function answers no NULL.
     unsafe fn call(&self, value: pg_sys::Datum) -> pg_sys::Datum {
         let info = ptr::from_ref(&*self.0).cast_mut();
-        // SAFETY: functions write to nothing of it but fn_extra, and the backend has one thread. A
-        // type's functions have no collation to ask for but the default one.
+        // SAFETY: functions write to nothing of it but fn_extra, and the backend has one thread; those
+        // that are called so are built in, see `is_built_in`. A type's functions have no collation to
+        // ask for but the default one.
         unsafe { pg_sys::FunctionCall1Coll(info, pg_sys::DEFAULT_COLLATION_OID, value) }
     }
 }
@@ -175,10 +179,19 @@ enum TextKind {
     Text,
     Int4,
     Int8,
-    /// A cast's function: the type has its own idea of its text.
+    /// A built-in cast's function: the type has its own idea of its text.
     Cast(Call),
-    /// The type's output function.
+    /// The type's built-in output function.
     Output(Call),
+    /// What a user's cast or type makes of it: asked anew each time.
+    Query(pg_sys::Oid),
+}
+
+/// Functions below are Postgres's own, and C: they keep in their `FmgrInfo` what doesn't change, and
+/// call no SQL. Of others it must not outlive a call. They may come back to us while they run, by a
+/// trigger, and what `fmgr_info` remembers of them (owner, SECURITY DEFINER, body) can be altered.
+fn is_built_in(function: pg_sys::Oid) -> bool {
+    function.to_u32() < pg_sys::FirstNormalObjectId
 }
 
 impl TextReader {
@@ -188,21 +201,22 @@ impl TextReader {
         let kind = unsafe {
             let base = pg_sys::getBaseType(type_oid);
             let mut cast = pg_sys::InvalidOid;
+            let mut output = pg_sys::InvalidOid;
+            let mut is_varlena = false;
+            pg_sys::getTypeOutputInfo(base, &mut output, &mut is_varlena);
             match (base, cast_to_text(base, &mut cast)) {
                 (pg_sys::INT4OID, _) => TextKind::Int4,
                 (pg_sys::INT8OID, _) => TextKind::Int8,
                 (_, pg_sys::CoercionPathType::COERCION_PATH_RELABELTYPE) => TextKind::Text,
-                (_, pg_sys::CoercionPathType::COERCION_PATH_FUNC)
-                    if pg_sys::get_func_nargs(cast) == 1 =>
-                {
-                    TextKind::Cast(Call::new(cast, memory))
+                (_, pg_sys::CoercionPathType::COERCION_PATH_FUNC) => {
+                    if is_built_in(cast) && pg_sys::get_func_nargs(cast) == 1 {
+                        TextKind::Cast(Call::new(cast, memory))
+                    } else {
+                        TextKind::Query(base)
+                    }
                 }
-                _ => {
-                    let mut output = pg_sys::InvalidOid;
-                    let mut is_varlena = false;
-                    pg_sys::getTypeOutputInfo(base, &mut output, &mut is_varlena);
-                    TextKind::Output(Call::new(output, memory))
-                }
+                _ if is_built_in(output) => TextKind::Output(Call::new(output, memory)),
+                _ => TextKind::Query(base),
             }
         };
         Self { index, kind }
@@ -214,6 +228,7 @@ impl TextReader {
         // SAFETY: as for `Reader::value`.
         Some(unsafe {
             match &self.kind {
+                TextKind::Query(of) => with(&query_text(datum, *of)?),
                 TextKind::Text => with(payload(datum)),
                 TextKind::Int4 => with(itoa::Buffer::new().format(datum.value() as i32).as_bytes()),
                 TextKind::Int8 => with(itoa::Buffer::new().format(int8(datum)).as_bytes()),
@@ -225,6 +240,21 @@ impl TextReader {
             }
         })
     }
+}
+
+/// `value::text`, as SQL has it; `None` is a NULL.
+///
+/// # Safety
+/// `value` is of the type `of`.
+unsafe fn query_text(value: pg_sys::Datum, of: pg_sys::Oid) -> Option<Vec<u8>> {
+    // Text of any encoding leaves as bytes.
+    const TEXT: &CStr =
+        c"SELECT pg_catalog.convert_to($1::pg_catalog.text, pg_catalog.getdatabaseencoding())";
+    // SAFETY: as the caller says.
+    let argument = unsafe { DatumWithOid::new(value, of) };
+    let text: SpiResult<Option<Vec<u8>>> =
+        Spi::connect_mut(|client| client.update(TEXT, Some(1), &[argument])?.first().get_one());
+    text.unwrap_or_report()
 }
 
 /// How `value::text` gets there.

@@ -256,6 +256,15 @@ impl<'a> TransitionTable<'a> {
     }
 }
 
+/// A table's trigger. Texts are in the database's encoding.
+pub struct Trigger {
+    pub name: Vec<u8>,
+    pub function: pg_sys::Oid,
+    /// A partition's copy of its parent's.
+    pub is_copy: bool,
+    pub arguments: Vec<Vec<u8>>,
+}
+
 /// An open table.
 pub struct Table(PgRelation);
 
@@ -303,6 +312,31 @@ impl Table {
                     .to_vec(),
             })
             .collect()
+    }
+
+    /// Its triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
+    /// for itself, such as for foreign keys.
+    pub fn triggers(&self) -> Vec<Trigger> {
+        // SAFETY: the relation is open and locked, so that its description stays; the array has as
+        // many triggers as it says, each with a name and as many arguments as it says.
+        unsafe {
+            let description = (*self.0.as_ptr()).trigdesc;
+            if description.is_null() {
+                return Vec::new();
+            }
+            slice::from_raw_parts((*description).triggers, (*description).numtriggers as usize)
+                .iter()
+                .filter(|trigger| !trigger.tgisinternal || trigger.tgisclone)
+                .map(|trigger| Trigger {
+                    name: CStr::from_ptr(trigger.tgname).to_bytes().to_vec(),
+                    function: trigger.tgfoid,
+                    is_copy: trigger.tgisclone,
+                    arguments: (0..trigger.tgnargs as usize)
+                        .map(|i| CStr::from_ptr(*trigger.tgargs.add(i)).to_bytes().to_vec())
+                        .collect(),
+                })
+                .collect()
+        }
     }
 
     pub fn comparison(&self) -> Comparison {

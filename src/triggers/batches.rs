@@ -23,8 +23,9 @@ const WAITING_LIMIT: usize = 64 * 1024 * 1024;
 /// values don't make a message that is larger than any can be, or than servers like.
 const BATCH_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Bytes that a group takes beside its rows, with its entries in the maps: an estimate.
-const GROUP: usize = 500;
+/// Bytes that a group, and an entry of a map, take beside rows and texts: estimates.
+const GROUP: usize = 400;
+const ENTRY: usize = 100;
 
 /// A statement's events while they are being gathered.
 pub struct Batches<'a> {
@@ -154,8 +155,12 @@ impl<'a> Batches<'a> {
             None => {
                 let groups: Rc<[usize]> =
                     events?.into_iter().map(|event| self.group(event)).collect();
-                self.by_fingerprint
-                    .insert(self.fingerprint.clone(), Rc::clone(&groups));
+                // Rows for nobody are as many as they like, and remembered for nothing.
+                if !groups.is_empty() {
+                    self.waiting += ENTRY + self.fingerprint.len();
+                    self.by_fingerprint
+                        .insert(self.fingerprint.clone(), Rc::clone(&groups));
+                }
                 groups
             }
         };
@@ -171,6 +176,8 @@ impl<'a> Batches<'a> {
             return group;
         }
         let group = self.groups.len();
+        // The key's texts are those of the event.
+        self.waiting += GROUP + 2 * key.len();
         self.groups.push(Group {
             event,
             old: Tuples::default(),
@@ -178,7 +185,6 @@ impl<'a> Batches<'a> {
             size: 0,
         });
         self.by_key.insert(key, group);
-        self.waiting += GROUP;
         group
     }
 

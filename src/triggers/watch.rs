@@ -4,7 +4,7 @@ use crate::delivery;
 use crate::error::{Error, Misdeclared};
 use crate::pg::catalog;
 use crate::pg::encoding;
-use crate::pg::trigger::{Operation, Table};
+use crate::pg::trigger::{Operation, Table, Trigger};
 use crate::triggers::plan::Plan;
 use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::prelude::*;
@@ -90,26 +90,24 @@ impl Watch {
             .map_err(|error| in_call(error.into()))?;
         check_left_event(&declaration, &ops)?;
         // Until the end of the transaction, as CREATE TRIGGER: what is checked here stays so.
-        catalog::lock_against_changes(self.table);
+        catalog::lock(self.table, catalog::Lock::CreateTrigger);
+        check_table(self.table)?;
         self.check_columns(&declaration, &ops)?;
         let wanted = self.wanted(level, &ops)?;
 
-        let function = Function::find()?;
+        let function = Function::find();
         let existing = Existing::of(self.table, &function)?;
-        for trigger in &wanted {
-            if existing.iter().any(|other| {
-                other.name == trigger.name && other.watch.as_deref() != Some(&*self.name)
-            }) {
-                return Err(Error::ForeignTrigger {
-                    trigger: trigger.name.clone(),
-                    table: display_name(self.table),
-                });
-            }
-        }
+        self.check_names(&wanted, &existing)?;
         let arguments = declaration.arguments();
         for trigger in &wanted {
+            // To replace also replaces what has the name in a partition: only where there is ours.
+            let create: &[u8] = if existing.iter().any(|other| other.name == trigger.name) {
+                b"CREATE OR REPLACE TRIGGER "
+            } else {
+                b"CREATE TRIGGER "
+            };
             run(&[
-                b"CREATE OR REPLACE TRIGGER ",
+                create,
                 &identifier(&trigger.name)?,
                 trigger.events.as_bytes(),
                 b" ON ",
@@ -137,7 +135,16 @@ impl Watch {
         if catalog::names(table).is_none() {
             return Err(no_table(table));
         }
-        let triggers = Existing::of(table, &Function::find()?)?;
+        if !catalog::is_owned(table) {
+            return Err(Error::NotOwner {
+                table: display_name(table),
+            });
+        }
+        catalog::lock(table, catalog::Lock::DropTrigger);
+        if catalog::names(table).is_none() {
+            return Err(no_table(table));
+        }
+        let triggers = Existing::of(table, &Function::find())?;
         let mut watches = BTreeSet::new();
         for trigger in &triggers {
             if let Some(watch) = &trigger.watch
@@ -148,6 +155,31 @@ impl Watch {
             }
         }
         Ok(watches.len() as i32)
+    }
+
+    /// Refuses to take the name of a trigger that isn't of this watch, in the table itself or in a
+    /// partition, which would get a copy of that name.
+    fn check_names(&self, wanted: &[Wanted], existing: &[Existing]) -> Result<(), Error> {
+        let foreign = |table: pg_sys::Oid, trigger: &Existing| Error::ForeignTrigger {
+            trigger: trigger.name.clone(),
+            table: display_name(table),
+        };
+        let is_wanted = |other: &&Existing| wanted.iter().any(|wanted| wanted.name == other.name);
+        if let Some(other) = existing
+            .iter()
+            .filter(is_wanted)
+            .find(|other| other.watch.as_deref() != Some(&*self.name))
+        {
+            return Err(foreign(self.table, other));
+        }
+        let function = Function::find();
+        for partition in catalog::lock_partitions(self.table) {
+            let others = Existing::of(partition, &function)?;
+            if let Some(other) = others.iter().filter(is_wanted).find(|other| !other.is_copy) {
+                return Err(foreign(partition, other));
+            }
+        }
+        Ok(())
     }
 
     /// What only the table can tell.
@@ -298,7 +330,7 @@ fn display_name(table: pg_sys::Oid) -> String {
 
 /// The trigger function.
 struct Function {
-    schema: pg_sys::Oid,
+    oid: pg_sys::Oid,
     /// Qualified and quoted, in the database's encoding.
     sql_name: Vec<u8>,
 }
@@ -306,13 +338,14 @@ struct Function {
 const FUNCTION: &CStr = c"sio_emit_changes";
 
 impl Function {
-    fn find() -> Result<Self, Error> {
+    fn find() -> Self {
         let schema =
             catalog::extension_schema(c"socketio_emitter").expect("its function is running");
-        Ok(Self {
-            schema,
+        Self {
+            oid: catalog::function_without_arguments(schema, FUNCTION)
+                .expect("the extension has it"),
             sql_name: catalog::qualify(schema, FUNCTION).into_bytes(),
-        })
+        }
     }
 }
 
@@ -321,47 +354,30 @@ struct Existing {
     name: String,
     /// The watch that it is of, if `sio_watch` made it.
     watch: Option<String>,
+    /// Whether it is a partition's copy of its parent's: of the parent's watch, not of its own.
+    is_copy: bool,
 }
 
 impl Existing {
-    /// All of a table's triggers, but for those that Postgres made for itself. A partition's copy is
-    /// of the watch of its parent, not of its own.
+    /// All of a locked table's triggers, but for those that Postgres made for itself.
     fn of(table: pg_sys::Oid, function: &Function) -> Result<Vec<Self>, Error> {
-        const TRIGGERS: &CStr = c"
-            SELECT pg_catalog.convert_to(t.tgname::pg_catalog.text, pg_catalog.getdatabaseencoding()), t.tgargs,
-                   p.proname OPERATOR(pg_catalog.=) $2 AND p.pronamespace OPERATOR(pg_catalog.=) $3
-                   AND t.tgparentid OPERATOR(pg_catalog.=) 0
-              FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
-             WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 AND NOT t.tgisinternal
-             ORDER BY t.tgname";
-        type Columns = (Vec<u8>, Vec<u8>, bool);
-        let rows: SpiResult<Vec<Columns>> = Spi::connect(|client| {
-            let arguments = [
-                table.into(),
-                FUNCTION.to_str().unwrap_or_default().into(),
-                function.schema.into(),
-            ];
-            client
-                .select(TRIGGERS, None, &arguments)?
-                .map(|row| {
-                    Ok((
-                        row.get(1)?.unwrap_or_default(),
-                        row.get(2)?.unwrap_or_default(),
-                        row.get(3)?.unwrap_or_default(),
-                    ))
-                })
-                .collect()
-        });
-        rows.unwrap_or_report()
-            .into_iter()
-            .map(|(name, arguments, is_ours)| {
-                let watch = arguments
-                    .split(|&byte| byte == 0)
-                    .find_map(|argument| argument.strip_prefix(b"watch="))
-                    .filter(|_| is_ours);
+        let of_watch = |trigger: &Trigger| {
+            trigger
+                .arguments
+                .iter()
+                .find_map(|argument| argument.strip_prefix(b"watch="))
+                .filter(|_| trigger.function == function.oid && !trigger.is_copy)
+                .map(utf8)
+                .transpose()
+        };
+        Table::open_locked(table)
+            .triggers()
+            .iter()
+            .map(|trigger| {
                 Ok(Self {
-                    name: utf8(&name)?,
-                    watch: watch.map(utf8).transpose()?,
+                    name: utf8(&trigger.name)?,
+                    watch: of_watch(trigger)?,
+                    is_copy: trigger.is_copy,
                 })
             })
             .collect()
