@@ -136,6 +136,21 @@ describe('a live table refuses', () => {
     assert.equal(await live.count('orders'), 0);
   });
 
+  it('what a partition does, in the name of the table that was declared', async () => {
+    await live.app.query(`CREATE TABLE orders (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF orders DEFAULT;
+                          ${rowTrigger('orders', 'INSERT', ['room=$missing'])}`);
+    await refused(live.app, 'INSERT INTO part VALUES (1)', '42703', { says: NAMED, hint: /Columns are: id/ });
+  });
+
+  it('to watch the table of attachments', async () => {
+    await live.admin.query('ALTER TABLE socket_io_attachments OWNER TO app');
+    try {
+      await refused(live.app, `SELECT sio_watch('socket_io_attachments')`, '22023', { says: 'table_name', hint: /messages themselves/ });
+    } finally {
+      await live.admin.query('ALTER TABLE socket_io_attachments OWNER TO CURRENT_USER');
+    }
+  });
+
   it('to be called outside a trigger', async () => {
     await assert.rejects(live.app.query('SELECT sio_emit_changes()'), ({ code }) => ['0A000', '39P01'].includes(code));
   });
