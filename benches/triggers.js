@@ -43,6 +43,8 @@ const UPDATE = `UPDATE changed SET status = 'sent'`;
 const BY_ROW = `FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=customer:$customer_id')`;
 const EACH_STATEMENT = 'REFERENCING NEW TABLE AS sio_new FOR EACH STATEMENT';
 const BY_STATEMENT = `${EACH_STATEMENT} EXECUTE FUNCTION sio_emit_changes('room=customer:$customer_id')`;
+const WATCHED = `REFERENCING OLD TABLE AS sio_old NEW TABLE AS sio_new FOR EACH STATEMENT
+  EXECUTE FUNCTION sio_emit_changes('room=customer:$customer_id', 'unchanged=skip', 'watch=sio_watch')`;
 
 export async function benchTriggers(cluster) {
   const client = await cluster.connect();
@@ -107,6 +109,8 @@ async function benchTable(client, name) {
     none: () => change(client, UPDATE),
     row: () => change(client, UPDATE, `AFTER UPDATE ON changed ${BY_ROW}`),
     statement: () => change(client, UPDATE, `AFTER UPDATE ON changed ${BY_STATEMENT}`),
+    // As sio_watch makes it: with the old rows, to pass over those that didn't change.
+    watch: () => change(client, UPDATE, `AFTER UPDATE ON changed ${WATCHED}`),
     // What Postgres itself takes to gather the rows of a statement.
     gathering: () => change(client, UPDATE, `AFTER UPDATE ON changed ${EACH_STATEMENT} EXECUTE FUNCTION nothing()`),
   });
@@ -125,6 +129,7 @@ async function benchTable(client, name) {
       ['insert, PL/pgSQL trigger', ...cells(insert, 'byHand')],
       ['update, row trigger', ...cells(update, 'row')],
       ['update, statement trigger', ...cells(update, 'statement')],
+      [`update, sio_watch's statement trigger`, ...cells(update, 'watch')],
       ['update, statement trigger that does nothing', ...cells(update, 'gathering')],
     ],
   );

@@ -151,10 +151,9 @@ fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Res
             // an update that moved a row to another partition, where a BEFORE trigger dropped it,
             // leaves an old row without its new one, and nobody can tell which. Then all rows leave
             // their rooms first, and those that are still there come again.
-            if let Some(unpaired) = old.take_if(|old| old.count() != new.count())
+            if let Some(mut unpaired) = old.take_if(|old| old.count() != new.count())
                 && plan.tells_of_leaving()
             {
-                let mut unpaired = unpaired;
                 while unpaired.advance() {
                     batches.add(Some(unpaired.slot()), None)?;
                 }
@@ -201,7 +200,7 @@ pub(super) fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
 pub(super) struct Event {
     pub about: About,
     pub name: String,
-    /// None is everyone.
+    /// Empty is everyone.
     pub rooms: Vec<Cow<'static, str>>,
     pub except: Vec<Cow<'static, str>>,
 }

@@ -97,7 +97,7 @@ impl Watch {
 
         let function = Function::find();
         let existing = Existing::of(self.table, &function)?;
-        self.check_names(&wanted, &existing)?;
+        self.check_names(&wanted, &existing, &function)?;
         let arguments = declaration.arguments();
         for trigger in &wanted {
             // To replace also replaces what has the name in a partition: only where there is ours.
@@ -159,7 +159,12 @@ impl Watch {
 
     /// Refuses to take the name of a trigger that isn't of this watch, in the table itself or in a
     /// partition, which would get a copy of that name.
-    fn check_names(&self, wanted: &[Wanted], existing: &[Existing]) -> Result<(), Error> {
+    fn check_names(
+        &self,
+        wanted: &[Wanted],
+        existing: &[Existing],
+        function: &Function,
+    ) -> Result<(), Error> {
         let foreign = |table: pg_sys::Oid, trigger: &Existing| Error::ForeignTrigger {
             trigger: trigger.name.clone(),
             table: display_name(table),
@@ -172,9 +177,8 @@ impl Watch {
         {
             return Err(foreign(self.table, other));
         }
-        let function = Function::find();
         for partition in catalog::lock_partitions(self.table) {
-            let others = Existing::of(partition, &function)?;
+            let others = Existing::of(partition, function)?;
             if let Some(other) = others.iter().filter(is_wanted).find(|other| !other.is_copy) {
                 return Err(foreign(partition, other));
             }
