@@ -26,9 +26,9 @@ const MEMBERS = `
            WHEN 'pg_class'::regclass THEN (
              SELECT jsonb_build_object(
                'kind', relkind, 'owner', relowner::regrole, 'acl', coalesce(relacl, acldefault('r', relowner))::text,
-               'persistence', relpersistence, 'options', reloptions, 'rowsecurity', relrowsecurity,
+               'persistence', relpersistence, 'options', reloptions, 'identity', relreplident, 'method', relam, 'rowsecurity', relrowsecurity,
                'view', CASE WHEN relkind = 'v' THEN pg_get_viewdef(oid) END,
-               'columns', (SELECT jsonb_agg(jsonb_build_array(attname, format_type(atttypid, atttypmod), attnotnull,
+               'columns', (SELECT jsonb_agg(jsonb_build_array(attname, format_type(atttypid, atttypmod), attnotnull, attstorage, attcompression,
                              pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)) ORDER BY attnum)
                              FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
                             WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped),

@@ -27,3 +27,11 @@ COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[]
     'Makes a table''s changes arrive in browsers: creates or replaces triggers of sio_emit_changes';
 COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
     'Drops the triggers that sio_watch made and returns the number of watches';
+COMMENT ON FUNCTION sio_deliver(integer) IS
+    'Sends messages that wait in the queue, when the transaction commits, and returns how many';
+COMMENT ON FUNCTION sio_wait_delivered(interval) IS
+    'Waits until all messages committed before the call have left the queue; false when timeout is over';
+COMMENT ON FUNCTION sio_retry(bigint) IS
+    'Puts a failed message, or all, back into the queue and returns how many';
+COMMENT ON FUNCTION sio_discard(bigint) IS
+    'Deletes a failed message, or all, and returns how many';

@@ -13,5 +13,14 @@ REVOKE ALL ON FUNCTION
     sio_buffer(integer),
     sio_emit_changes(),
     sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer),
-    sio_unwatch(regclass, text)
+    sio_unwatch(regclass, text),
+    sio_deliver(integer),
+    sio_wait_delivered(interval),
+    sio_retry(bigint),
+    sio_discard(bigint),
+    _sio_worker(),
+    _sio_attachments()
 FROM PUBLIC;
+-- But for what sio_status shows, which anybody who monitors may see.
+GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_attachments() TO pg_monitor;
+GRANT SELECT ON @extschema@.sio_status TO pg_monitor;

@@ -70,6 +70,10 @@ pub enum Error {
         column: &'static str,
         wanted: &'static str,
     },
+    /// The extension is older than the library, or its tables are gone.
+    NoQueue,
+    /// The queue's table isn't as the extension made it.
+    AlteredQueue,
     /// A trigger's argument, or the parameter of `sio_watch` that would become one.
     Misdeclared(Misdeclared),
     /// A trigger that was created for a moment that it can't work at.
@@ -172,7 +176,7 @@ impl From<Error> for ErrorReport {
 
 /// Postgres takes a message for text of the database, whose encoding may not be UTF-8: what isn't
 /// ASCII is then shown as JSON escapes it.
-fn in_any_encoding(message: String) -> String {
+pub fn in_any_encoding(message: String) -> String {
     if encoding::is_utf8() || message.is_ascii() {
         return message;
     }
@@ -327,6 +331,16 @@ impl Error {
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("attachments table {name} has no column \"{column}\" of type {wanted}"),
                 Some("It must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
+            ),
+            Error::NoQueue => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "this database has no queue of socketio_emitter's, or one of another version".to_owned(),
+                Some("Run ALTER EXTENSION socketio_emitter UPDATE, or set socketio_emitter.delivery to notify.".to_owned()),
+            ),
+            Error::AlteredQueue => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the table _sio_queue was altered".to_owned(),
+                Some("It must have the columns and the one index that the extension creates.".to_owned()),
             ),
             Error::Misdeclared(misdeclared) => (
                 match misdeclared.why {

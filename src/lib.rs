@@ -11,6 +11,7 @@ mod payload;
 mod pg;
 mod settings;
 mod triggers;
+mod worker;
 
 use pgrx::prelude::*;
 
@@ -27,6 +28,10 @@ extension_sql_file!(
         api::housekeeping::sio_cleanup,
         api::inspect::sio_buffer,
         api::inspect::sio_encode,
+        api::queue::sio_deliver,
+        api::queue::sio_discard,
+        api::queue::sio_retry,
+        api::queue::sio_wait_delivered,
         api::server_side::sio_server_side_emit,
         api::server_side::sio_server_side_emit_args,
         api::sockets::sio_disconnect_sockets,
@@ -36,6 +41,7 @@ extension_sql_file!(
         api::watch::sio_watch,
         triggers::changes::sio_emit_changes,
         "watches",
+        "status",
     ]
 );
 extension_sql_file!(
@@ -43,12 +49,27 @@ extension_sql_file!(
     name = "watches",
     requires = [triggers::changes::sio_emit_changes]
 );
+extension_sql_file!(
+    "../sql/queue.sql",
+    name = "queue",
+    requires = ["attachments"]
+);
+extension_sql_file!(
+    "../sql/status.sql",
+    name = "status",
+    requires = [
+        "queue",
+        api::queue::_sio_worker,
+        api::queue::_sio_attachments
+    ]
+);
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Called by Postgres when it loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
     settings::register();
+    worker::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -2,8 +2,9 @@
 
 use crate::pg::guc::{self, TextSetting, check_channel_prefix, check_table_name, reserve_prefix};
 use crate::pg::notify::PAYLOAD_LIMIT;
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use std::ffi::CString;
+use std::time::Duration;
 
 /// First part of the channel's name; the servers' `channelPrefix`. Default `socket.io`.
 static CHANNEL_PREFIX: GucSetting<Option<CString>> =
@@ -20,6 +21,23 @@ static TABLE_NAME: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::
 /// Whether an empty list of rooms, which reaches every client of the namespace, is an error.
 /// Default off.
 static REQUIRE_ROOMS: GucSetting<bool> = GucSetting::<bool>::new(false);
+
+/// How messages leave the transaction. Default `notify`.
+static DELIVERY: GucSetting<Delivery> = GucSetting::<Delivery>::new(Delivery::Notify);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum Delivery {
+    /// Within the transaction, which notifies when it commits.
+    #[name = c"notify"]
+    Notify,
+    /// Through a table, from which they are sent after the commit.
+    #[name = c"queue"]
+    Queue,
+}
+
+/// Milliseconds between two cleanups of the attachments table by the background worker; 0 for none.
+/// Default 30 seconds, as the servers'.
+static CLEANUP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 
 /// Called once, when the library is loaded.
 pub fn register() {
@@ -59,6 +77,24 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_enum_guc(
+        c"socketio_emitter.delivery",
+        c"How messages leave a transaction.",
+        c"notify: it notifies when it commits. queue: it puts them into a table, from which the background worker, or sio_deliver, sends them after the commit.",
+        &DELIVERY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"socketio_emitter.cleanup_interval",
+        c"Time between two cleanups of the attachments table by the background worker.",
+        c"0 turns them off.",
+        &CLEANUP_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
     reserve_prefix();
 }
 
@@ -83,4 +119,17 @@ pub fn table_name() -> CString {
 
 pub fn require_rooms() -> bool {
     REQUIRE_ROOMS.get()
+}
+
+pub fn delivery() -> Delivery {
+    DELIVERY.get()
+}
+
+/// `None`: no cleanups.
+#[allow(dead_code)]
+pub fn cleanup_interval() -> Option<Duration> {
+    match CLEANUP_INTERVAL.get() {
+        0 => None,
+        milliseconds => Some(Duration::from_millis(milliseconds as u64)),
+    }
 }

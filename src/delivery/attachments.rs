@@ -3,7 +3,7 @@
 //! Everything here runs with the rights of the table's owner, see [`owner::run_as`].
 
 use crate::error::Error;
-use crate::pg::bytea::ByteaBuf;
+use crate::pg::varlena::Varlena;
 use crate::pg::{catalog, encoding, owner, transaction};
 use crate::settings;
 use pgrx::datum::{DatumWithOid, Interval};
@@ -132,12 +132,32 @@ struct Row {
 }
 
 /// Stores a payload in a new row and answers the row's id.
-pub fn insert(payload: &ByteaBuf) -> Result<i64, Error> {
+pub fn insert(payload: &Varlena) -> Result<i64, Error> {
+    insert_row(&Table::current()?, payload.as_bytea_argument())
+}
+
+/// The table that messages are stored in now, for [`insert_into`] later.
+pub fn current_table() -> Result<pg_sys::Oid, Error> {
     let table = Table::current()?;
+    table.check_shape()?;
+    Ok(table.oid)
+}
+
+/// [`insert`] into a table that [`current_table`] answered.
+///
+/// `payload`: a `bytea`.
+pub fn insert_into(table: pg_sys::Oid, payload: DatumWithOid<'_>) -> Result<i64, Error> {
+    let table = Table::by_oid(table).ok_or_else(|| Error::MissingTable {
+        name: format!("with OID {table}"),
+    })?;
+    insert_row(&table, payload)
+}
+
+fn insert_row(table: &Table, payload: DatumWithOid<'_>) -> Result<i64, Error> {
     table.check_shape()?;
     let created = transaction::clock();
     let id = owner::run_as(table.owner, || {
-        execute_insert(&prepared_insert(&table), payload)
+        execute_insert(&prepared_insert(table), payload)
     })
     .ok_or_else(|| Error::NotStored { name: table.name() })?;
     remember(Row {
@@ -177,9 +197,9 @@ fn prepared_insert(table: &Table) -> Rc<Insert> {
 }
 
 /// `None` if a trigger of the table kept the row out.
-fn execute_insert(insert: &Insert, payload: &ByteaBuf) -> Option<i64> {
+fn execute_insert(insert: &Insert, payload: DatumWithOid<'_>) -> Option<i64> {
     let id: SpiResult<Option<i64>> = Spi::connect_mut(|client| {
-        let rows = client.update(&insert.statement, None, &[payload.as_argument()])?;
+        let rows = client.update(&insert.statement, None, &[payload])?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -267,6 +287,25 @@ pub fn delete_older_than(age: Interval) -> Result<i64, Error> {
     let arguments = [DatumWithOid::from(age), DatumWithOid::from(own)];
     let deleted = owner::run_as(table.owner, || execute(&sql, &arguments));
     Ok(deleted as i64)
+}
+
+/// The table's rows, and the bytes of their payloads. `None` if there is no such table.
+pub fn count() -> Option<(i64, i64)> {
+    let table = Table::current().ok()?;
+    table.check_shape().ok()?;
+    let sql = table.statement(
+        "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.octet_length(payload)), 0)::int8 FROM {}",
+    );
+    let counted: SpiResult<(Option<i64>, Option<i64>)> = owner::run_as(table.owner, || {
+        Spi::connect(|client| {
+            client
+                .select(sql.as_c_str(), Some(1), &[])?
+                .first()
+                .get_two()
+        })
+    });
+    let (rows, bytes) = counted.unwrap_or_report();
+    rows.zip(bytes)
 }
 
 /// Runs a statement and answers how many rows it was about.

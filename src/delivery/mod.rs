@@ -2,8 +2,9 @@
 
 mod attachments;
 mod notify;
+pub mod queue;
 mod route;
 mod sequence;
 
-pub use attachments::{delete_older_than, is_attachments_table};
+pub use attachments::{count as count_attachments, delete_older_than, is_attachments_table};
 pub use route::{preview, send};

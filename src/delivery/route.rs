@@ -1,12 +1,17 @@
-//! The one place that chooses a message's way: a notification of its own, or the table.
+//! The one place that chooses a message's way: a notification of its own, or the table; now, or
+//! through the queue.
 
-use crate::delivery::{attachments, notify, sequence};
+use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
-use crate::pg::{bytea, encoding, transaction};
-use crate::settings;
+use crate::pg::varlena::{self, Varlena};
+use crate::pg::{encoding, transaction};
+use crate::settings::{self, Delivery};
+use crate::worker;
 use serde::Serialize;
-use socketio_emitter_protocol::{EncodeError, Message, Operation, header, to_json, to_msgpack};
+use socketio_emitter_protocol::{
+    EncodeError, Message, Operation, header, header_start, to_json, to_msgpack,
+};
 use std::ffi::{CStr, CString};
 
 /// Sends a message when the transaction commits.
@@ -19,6 +24,18 @@ pub fn send<A: Serialize>(
     context: &Context<'_>,
 ) -> Result<(), Error> {
     transaction::prevent_if_read_only(function);
+    match settings::delivery() {
+        Delivery::Notify => notify_at_commit(namespace, operation, context),
+        Delivery::Queue => enqueue(namespace, operation, context),
+    }
+}
+
+fn notify_at_commit<A: Serialize>(
+    namespace: &str,
+    operation: Operation<'_, A>,
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    worker::request();
     let mut message = Message {
         namespace,
         operation,
@@ -30,12 +47,43 @@ pub fn send<A: Serialize>(
         None => {
             message.sequence = None;
             let payload = attachment(&message, context)?;
-            let id = attachments::insert(&bytea::ByteaBuf::new(payload))?;
-            header(&message, id)
+            let id = attachments::insert(&Varlena::with_header(payload))?;
+            header(header_start(&message).as_bytes(), id)
         }
     };
     notify::send(&channel, text);
     Ok(())
+}
+
+/// Everything is encoded now, so that what can be wrong with a message is told to the one who sends it.
+fn enqueue<A: Serialize>(
+    namespace: &str,
+    operation: Operation<'_, A>,
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    let place = queue::Place::next()?;
+    let mut message = Message {
+        namespace,
+        operation,
+        // Messages of many transactions go out in one.
+        sequence: Some(place.id as u64),
+    };
+    let channel = notify::channel(namespace)?;
+    match short_text(&message, context)? {
+        Some(text) => place.fill(&channel, &text, None),
+        None => {
+            message.sequence = None;
+            let attachment = queue::Attachment {
+                payload: Varlena::with_header(attachment(&message, context)?),
+                table: attachments::current_table()?,
+            };
+            place.fill(
+                &channel,
+                header_start(&message).as_bytes(),
+                Some(&attachment),
+            )
+        }
+    }
 }
 
 /// What [`send`] would do.
@@ -70,8 +118,8 @@ pub fn preview<A: Serialize>(
         });
     }
     message.sequence = None;
-    let bytes = attachment(&message, context)?.len() - bytea::HEADER;
-    let text = to_json(&message, bytea::PAYLOAD_LIMIT).map_err(|error| reason(error, context))?;
+    let bytes = attachment(&message, context)?.len() - varlena::HEADER;
+    let text = to_json(&message, varlena::PAYLOAD_LIMIT).map_err(|error| reason(error, context))?;
     Ok(Preview {
         channel,
         message: notify::c_string(notify::in_database_encoding(text, "payload")?),
@@ -105,7 +153,7 @@ fn attachment<A: Serialize>(
     message: &Message<'_, A>,
     context: &Context<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let payload = to_msgpack(message, bytea::PAYLOAD_LIMIT, bytea::HEADER)
+    let payload = to_msgpack(message, varlena::PAYLOAD_LIMIT, varlena::HEADER)
         .map_err(|error| reason(error, context))?;
     context.check_all_named()?;
     Ok(payload)

@@ -6,17 +6,23 @@
 
 #![allow(unsafe_code)]
 
-pub mod bytea;
 pub mod catalog;
 pub mod column;
 pub mod datum;
 pub mod encoding;
+pub mod failure;
 pub mod guc;
+pub mod heap;
 pub mod interrupt;
+pub mod invalidation;
+pub mod lock;
 pub mod memory;
 pub mod notify;
 pub mod owner;
 pub mod result;
 pub mod row;
+pub mod sequence;
+pub mod snapshot;
 pub mod transaction;
 pub mod trigger;
+pub mod varlena;

@@ -23,3 +23,10 @@ pub fn notify(channel: &CStr, payload: &CStr) {
         pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(channel.as_ptr(), payload.as_ptr()));
     }
 }
+
+/// The share of Postgres's queue of notifications that is in use, 0 to 1.
+pub fn queue_usage() -> f64 {
+    // SAFETY: a function of SQL without arguments, which never answers NULL.
+    unsafe { pgrx::direct_function_call::<f64>(pg_sys::pg_notification_queue_usage, &[]) }
+        .unwrap_or_default()
+}

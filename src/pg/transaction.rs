@@ -29,6 +29,12 @@ pub fn clock() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// Makes what the transaction has done so far visible to what it does next.
+pub fn next_command() {
+    // SAFETY: within a transaction.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
 /// Runs `work`, which may execute SQL, in a pre-commit callback.
 ///
 /// Postgres runs those after the point from which on no user's code is expected: there is no

@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::pg::encoding;
-use crate::pg::trigger::{Firing, on_invalidation};
+use crate::pg::invalidation;
+use crate::pg::trigger::Firing;
 use crate::triggers::plan::Plan;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::Declaration;
@@ -22,6 +23,7 @@ thread_local! {
     static PLANS: RefCell<HashMap<pg_sys::Oid, Cached>> = RefCell::default();
     /// Counts what Postgres said about changes of tables.
     static INVALIDATIONS: Cell<u64> = const { Cell::new(0) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The plan of the trigger that fires.
@@ -40,7 +42,12 @@ pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
 }
 
 fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
-    on_invalidation(forget, forget_all);
+    if !LISTENING.replace(true) {
+        invalidation::on_relation(forget);
+        // A schema's name; casts, which decide what a value's text is.
+        invalidation::on_cached_row(pg_sys::SysCacheIdentifier::NAMESPACEOID, forget_all);
+        invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
+    }
     let before = INVALIDATIONS.get();
     let arguments = firing
         .arguments()
@@ -72,7 +79,10 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
     Ok(plan)
 }
 
-fn forget(relation: pg_sys::Oid) {
+fn forget(relation: Option<pg_sys::Oid>) {
+    let Some(relation) = relation else {
+        return forget_all();
+    };
     INVALIDATIONS.set(INVALIDATIONS.get() + 1);
     drop_plans(|cached| cached.table == relation || cached.declared_on == relation);
 }

@@ -32,13 +32,20 @@ pub fn to_msgpack<A: Serialize>(
     finish(out, limit, done.map_err(|error| error.to_string()))
 }
 
+/// The beginning of the notification that announces an attachment, up to the id of its row, which
+/// may not be known yet: [`header`] makes the whole of it. ASCII.
+pub fn header_start<A>(message: &Message<'_, A>) -> String {
+    let message_type = message.operation.message_type();
+    format!(r#"{{"uid":"{UID}","type":{message_type},"attachmentId":""#)
+}
+
 /// The notification that announces an attachment. ASCII, and short whatever the message: the
 /// servers read the namespace from the attachment.
 ///
-/// `id`: of the attachment's row; it travels as a string, as a server's `pg` hands it out.
-pub fn header<A>(message: &Message<'_, A>, id: i64) -> Vec<u8> {
-    let message_type = message.operation.message_type();
-    format!(r#"{{"uid":"{UID}","type":{message_type},"attachmentId":"{id}"}}"#).into_bytes()
+/// `start`: as [`header_start`] made it. `id`: of the attachment's row; it travels as a string, as a
+/// server's `pg` hands it out.
+pub fn header(start: &[u8], id: i64) -> Vec<u8> {
+    [start, id.to_string().as_bytes(), br#""}"#].concat()
 }
 
 fn finish(out: Limited, limit: usize, done: Result<(), String>) -> Result<Vec<u8>, EncodeError> {

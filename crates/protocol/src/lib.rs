@@ -16,7 +16,7 @@ mod names;
 mod number;
 mod placeholder;
 
-pub use encode::{header, to_json, to_msgpack};
+pub use encode::{header, header_start, to_json, to_msgpack};
 pub use error::EncodeError;
 pub use message::{Flags, Message, Operation, Target};
 pub use names::{

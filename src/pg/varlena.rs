@@ -1,4 +1,4 @@
-//! A `bytea` built in Rust's memory and handed to Postgres as it is.
+//! A `bytea` or a `text` built in Rust's memory and handed to Postgres as it is.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{pg_sys, varlena};
@@ -7,16 +7,16 @@ use pgrx::{pg_sys, varlena};
 pub const HEADER: usize = pg_sys::VARHDRSZ;
 
 /// The longest payload, in bytes: `MaxAllocSize` (`src/include/utils/memutils.h`), less 1 kB for
-/// the header of the `bytea` and of the row that holds it.
+/// the header of the value and of the row that holds it.
 pub const PAYLOAD_LIMIT: usize = 0x3FFF_FFFF - 1024;
 
 /// [`HEADER`] bytes, then the payload.
 #[derive(Debug)]
-pub struct ByteaBuf(Vec<u8>);
+pub struct Varlena(Vec<u8>);
 
-impl ByteaBuf {
+impl Varlena {
     /// `bytes`: [`HEADER`] bytes of any value, then at most [`PAYLOAD_LIMIT`] of payload.
-    pub fn new(mut bytes: Vec<u8>) -> Self {
+    pub fn with_header(mut bytes: Vec<u8>) -> Self {
         assert!(bytes.len() >= HEADER && bytes.len() - HEADER <= PAYLOAD_LIMIT);
         // SAFETY: the buffer starts with room for the header; an allocation of this size is
         // aligned for it (malloc aligns to 16 bytes).
@@ -24,9 +24,21 @@ impl ByteaBuf {
         Self(bytes)
     }
 
+    /// A copy of the payload, with a header.
+    pub fn new(payload: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        bytes.extend_from_slice(&[0; HEADER]);
+        bytes.extend_from_slice(payload);
+        Self::with_header(bytes)
+    }
+
+    pub(super) fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.0.as_ptr())
+    }
+
     /// The value as an argument of a query, borrowed: no copy is made.
-    pub fn as_argument(&self) -> DatumWithOid<'_> {
+    pub fn as_bytea_argument(&self) -> DatumWithOid<'_> {
         // SAFETY: a valid varlena of that type, which outlives the argument.
-        unsafe { DatumWithOid::new(pg_sys::Datum::from(self.0.as_ptr()), pg_sys::BYTEAOID) }
+        unsafe { DatumWithOid::new(self.datum(), pg_sys::BYTEAOID) }
     }
 }

@@ -1,0 +1,77 @@
+-- What waits to be sent, with socketio_emitter.delivery = queue. All of these tables are written and read by the
+-- library itself, without SQL, and are nobody's. They hold no configuration, so pg_dump leaves their rows out.
+CREATE SEQUENCE @extschema@._sio_queue_id;
+CREATE TABLE @extschema@._sio_queue (
+    xid xid8 NOT NULL, -- the transaction that emitted
+    id bigint NOT NULL, -- from _sio_queue_id, the order of delivery
+    queued_at timestamptz NOT NULL,
+    attachments_table regclass, -- null for a notification
+    channel text NOT NULL,
+    message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
+    payload bytea -- of the attachment
+) USING heap WITH (
+    -- Its rows live for milliseconds, so what matters is how many have died, not which part of the table.
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647,
+    toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000,
+    toast.autovacuum_vacuum_cost_delay = 0
+);
+-- A notification is shorter than a page; payloads are MessagePack on its way to another table.
+ALTER TABLE @extschema@._sio_queue
+    ALTER COLUMN channel SET STORAGE PLAIN,
+    ALTER COLUMN message SET STORAGE PLAIN,
+    ALTER COLUMN payload SET STORAGE EXTERNAL,
+    REPLICA IDENTITY NOTHING;
+CREATE INDEX _sio_queue_xid ON @extschema@._sio_queue (xid);
+
+CREATE TABLE @extschema@._sio_failed (
+    id bigint NOT NULL,
+    queued_at timestamptz NOT NULL,
+    attachments_table regclass,
+    channel text NOT NULL,
+    message text NOT NULL,
+    payload bytea,
+    failed_at timestamptz NOT NULL,
+    sqlstate text NOT NULL,
+    error text NOT NULL
+) USING heap;
+ALTER TABLE @extschema@._sio_failed REPLICA IDENTITY NOTHING;
+
+-- One row, replaced with each batch.
+CREATE TABLE @extschema@._sio_totals (
+    delivered bigint NOT NULL,
+    failed bigint NOT NULL,
+    batches bigint NOT NULL
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE @extschema@._sio_totals REPLICA IDENTITY NOTHING;
+INSERT INTO @extschema@._sio_totals VALUES (0, 0, 0);
+
+COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be sent';
+COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
+COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
+
+DO $block$
+DECLARE
+    holder record;
+BEGIN
+    -- Nobody's, whatever the database's default privileges say.
+    FOR holder IN
+        SELECT DISTINCT
+            CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+            c.oid::pg_catalog.regclass AS relation,
+            CASE
+                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
+            END AS grantee
+        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+        WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
+                '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid,
+                '@extschema@._sio_queue_id'::pg_catalog.regclass::pg_catalog.oid,
+                '@extschema@._sio_failed'::pg_catalog.regclass::pg_catalog.oid,
+                '@extschema@._sio_totals'::pg_catalog.regclass::pg_catalog.oid])
+            AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', holder.kind, holder.relation, holder.grantee);
+    END LOOP;
+END
+$block$;

@@ -1,0 +1,351 @@
+//! Sending what waits, batch by batch.
+
+use super::relations::Relations;
+use super::{be_the_deliverer, column, failed, totals};
+use crate::delivery::{attachments, notify};
+use crate::error::Error;
+use crate::pg::failure::Failure;
+use crate::pg::heap::{Heap, Row, Tid, Xids};
+use crate::pg::interrupt;
+use crate::pg::lock::Wait;
+use crate::pg::notify::queue_usage;
+use crate::pg::snapshot::{Seen, Snapshot};
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::panic::ErrorReport;
+use socketio_emitter_protocol::header;
+
+/// Most messages of a batch: its transaction shall not keep others waiting, `DROP EXTENSION` for
+/// example.
+const BATCH_MESSAGES: usize = 10_000;
+
+/// Bytes of payloads and texts after which a batch is cut, for the same reason.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Messages that are remembered at a time, 16 bytes each. Of a longer queue the oldest are sent first,
+/// and the rest is read again.
+const REMEMBERED: usize = 2_000_000;
+
+/// Share of Postgres's queue of notifications above which nothing more is put into it. When it is full,
+/// which takes a listener that doesn't listen, every transaction of the server that notifies fails.
+const QUEUE_USAGE: f64 = 0.5;
+
+/// What a deliverer knows from batch to batch.
+///
+/// It never looks twice at what it has sent: rows that are dead but can't be vacuumed, because
+/// somebody holds an old snapshot, cost nothing. For that it remembers which transactions had ended
+/// when it looked last, and looks for rows of all others.
+#[derive(Debug)]
+pub struct Drain {
+    /// Transactions whose messages have all been sent. `None`: nothing is known.
+    done: Option<Seen>,
+    /// Those whose messages `waiting` holds.
+    reading: Option<Seen>,
+    /// Messages that wait, the first to be sent last.
+    waiting: Vec<Waiting>,
+    /// Whether there were more of these transactions than are remembered.
+    cut: bool,
+    /// Most messages of the next batch: fewer after a failure, to find the one that caused it.
+    size: usize,
+    /// How many of `waiting` the batch under way has dealt with.
+    handled: usize,
+    /// How many of those it has sent.
+    sent: usize,
+    /// Whether nothing is left of the batch but to commit it.
+    complete: bool,
+    delivered: i64,
+    /// Messages that may still be sent, for a caller that wants a number of them.
+    left: usize,
+    /// Why the message is set aside that is to be sent next.
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    id: i64,
+    tid: Tid,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing waits.
+    Empty,
+    /// `more`: more messages are known to wait.
+    Sent { more: bool },
+    /// Nothing is sent while Postgres's own queue is so full.
+    ListenersBehind,
+    /// A session delivers.
+    DelivererElsewhere,
+    /// This database doesn't have the extension.
+    NoExtension,
+}
+
+/// What to do after a failure.
+#[derive(Debug)]
+pub enum Next {
+    /// Another batch at once.
+    Retry,
+    /// [`Drain::set_aside`], in a new (sub)transaction.
+    SetAside,
+    /// Not the message's fault: try again later.
+    BackOff(Failure),
+}
+
+impl Drain {
+    /// One without an end.
+    #[allow(dead_code)]
+    pub fn new() -> Self {
+        Self::of_at_most(usize::MAX)
+    }
+
+    /// One that sends so many messages at most.
+    pub fn of_at_most(messages: usize) -> Self {
+        Self {
+            done: None,
+            reading: None,
+            waiting: Vec::new(),
+            cut: false,
+            size: BATCH_MESSAGES,
+            handled: 0,
+            sent: 0,
+            complete: false,
+            delivered: 0,
+            left: messages,
+            failure: None,
+        }
+    }
+
+    /// How many messages it has sent.
+    pub fn delivered(&self) -> i64 {
+        self.delivered
+    }
+
+    /// Sends the next batch, in a (sub)transaction of its own. When that has ended, tell
+    /// [`Drain::committed`] or [`Drain::failed`]. Whatever goes wrong is raised as an ERROR, because the
+    /// transaction must not commit then.
+    pub fn batch(&mut self) -> Progress {
+        self.begin();
+        self.try_batch().unwrap_or_else(raise)
+    }
+
+    fn begin(&mut self) {
+        (self.handled, self.sent, self.complete) = (0, 0, false);
+    }
+
+    fn try_batch(&mut self) -> Result<Progress, Error> {
+        let Some(relations) = Relations::find() else {
+            return Ok(Progress::NoExtension);
+        };
+        if !be_the_deliverer(&relations, Wait::No) {
+            return Ok(Progress::DelivererElsewhere);
+        }
+        if self.left == 0 {
+            return Ok(Progress::Empty);
+        }
+        if queue_usage() > QUEUE_USAGE {
+            return Ok(Progress::ListenersBehind);
+        }
+        let queue = relations.queue()?;
+        let result = Snapshot::with_latest(|snapshot| {
+            if self.waiting.is_empty() {
+                self.read(&relations, &queue, snapshot);
+            }
+            if self.waiting.is_empty() {
+                return Ok(());
+            }
+            self.send(&queue, snapshot)
+        });
+        queue.close();
+        result?;
+        if self.handled == 0 {
+            return Ok(Progress::Empty);
+        }
+        self.complete = true;
+        totals::add(&relations, self.sent as i64, 0)?;
+        Ok(Progress::Sent {
+            more: self.handled < self.waiting.len() || self.cut,
+        })
+    }
+
+    /// The transaction of the batch has committed, or of setting a message aside.
+    pub fn committed(&mut self) {
+        self.waiting.truncate(self.waiting.len() - self.handled);
+        self.delivered += self.sent as i64;
+        self.left -= self.sent;
+        self.begin();
+        self.size = (self.size * 2).min(BATCH_MESSAGES);
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(BATCH_MESSAGES);
+            if !self.cut && self.reading.is_some() {
+                self.done = self.reading.take();
+            }
+        }
+    }
+
+    /// The transaction of the batch was aborted.
+    pub fn failed(&mut self, failure: Failure) -> Next {
+        let (before, complete) = (self.handled, self.complete);
+        self.begin();
+        if failure.is_transient() || complete || self.waiting.is_empty() {
+            self.forget();
+            return Next::BackOff(failure);
+        }
+        if before > 0 {
+            // Those before it can be sent. Then it is the first.
+            self.size = before;
+            return Next::Retry;
+        }
+        self.failure = Some(failure);
+        self.size = 1;
+        Next::SetAside
+    }
+
+    /// Sets aside the message that is to be sent next, in a (sub)transaction of its own. Call
+    /// [`Drain::committed`] then. Raises as [`Drain::batch`] does.
+    pub fn set_aside(&mut self) {
+        self.begin();
+        self.try_set_aside().unwrap_or_else(raise);
+    }
+
+    fn try_set_aside(&mut self) -> Result<(), Error> {
+        let (Some(failure), Some(waiting)) = (self.failure.take(), self.waiting.last()) else {
+            return Ok(());
+        };
+        let relations = Relations::required()?;
+        be_the_deliverer(&relations, Wait::Yes);
+        failed::set_aside(&relations, waiting.id, waiting.tid, &failure)?;
+        self.handled = 1;
+        self.complete = true;
+        totals::add(&relations, 0, 1)
+    }
+
+    /// Forgets everything: the next batch looks at all rows.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+        (self.done, self.reading, self.failure, self.cut) = (None, None, None, false);
+        self.size = BATCH_MESSAGES;
+    }
+
+    /// Looks for messages of transactions that have ended since the last look.
+    fn read(&mut self, relations: &Relations, queue: &Heap, snapshot: &Snapshot) {
+        let seen = snapshot.seen();
+        let mut found = Found {
+            waiting: Vec::new(),
+            most: REMEMBERED.min(self.left),
+            cut: false,
+        };
+        let mut look = |xids| {
+            queue.scan(snapshot, relations.index, xids, |row| {
+                interrupt::check();
+                found.add(Waiting {
+                    id: row.int8(column::ID),
+                    tid: row.tid,
+                });
+                true
+            });
+        };
+        match &self.done {
+            None => look(Xids::All),
+            Some(done) => {
+                let ended = |xid: &&u64| seen.has_ended(**xid);
+                for xid in done.running.iter().filter(ended) {
+                    look(Xids::Of(*xid));
+                }
+                if seen.next > done.next {
+                    look(Xids::From(done.next));
+                }
+            }
+        }
+        let cut = found.cut;
+        self.waiting = found.in_order();
+        self.cut = cut;
+        if self.waiting.is_empty() {
+            self.done = Some(seen);
+        } else {
+            self.reading = Some(seen);
+        }
+    }
+
+    fn send(&mut self, queue: &Heap, snapshot: &Snapshot) -> Result<(), Error> {
+        let pages = queue.pages();
+        let most = self.size.min(self.left);
+        let mut bytes = 0;
+        for waiting in self.waiting.iter().rev().take(most) {
+            interrupt::check();
+            let id = waiting.id;
+            let sent = queue.fetch(waiting.tid, pages, snapshot, |row| {
+                // Somebody else may have delivered it, and its place may have been used again.
+                (row.int8(column::ID) == id).then(|| send(row))
+            });
+            if let Some(Some(sent)) = sent {
+                bytes += sent?;
+                queue.delete(waiting.tid);
+                self.sent += 1;
+            }
+            self.handled += 1;
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn raise<R>(error: Error) -> R {
+    ErrorReport::from(error).report(PgLogLevel::ERROR);
+    unreachable!("an ERROR doesn't return")
+}
+
+/// Sends one message and answers its size in bytes.
+fn send(row: &Row<'_>) -> Result<usize, Error> {
+    let field = |column| row.field(column).ok_or(Error::AlteredQueue);
+    let channel = notify::c_string(field(column::CHANNEL)?.bytes().to_vec());
+    let message = field(column::MESSAGE)?.bytes();
+    let (text, bytes) = match row.field(column::PAYLOAD) {
+        None => (message.to_vec(), 0),
+        Some(payload) => {
+            let table = row
+                .oid(column::ATTACHMENTS_TABLE)
+                .ok_or(Error::AlteredQueue)?;
+            let id = attachments::insert_into(table, payload.as_bytea_argument())?;
+            (header(message, id), payload.size())
+        }
+    };
+    let bytes = bytes + text.len();
+    notify::send(&channel, text);
+    Ok(bytes)
+}
+
+/// The oldest of the messages that a look found.
+struct Found {
+    waiting: Vec<Waiting>,
+    most: usize,
+    cut: bool,
+}
+
+impl Found {
+    fn add(&mut self, waiting: Waiting) {
+        // Twice as many, so that it is cut rarely.
+        if self.waiting.len() >= self.most.saturating_mul(2) {
+            self.cut();
+        }
+        self.waiting.push(waiting);
+    }
+
+    fn cut(&mut self) {
+        if self.waiting.len() > self.most {
+            self.waiting
+                .select_nth_unstable_by_key(self.most, |waiting| waiting.id);
+            self.waiting.truncate(self.most);
+            self.cut = true;
+        }
+    }
+
+    /// The first to be sent last.
+    fn in_order(mut self) -> Vec<Waiting> {
+        self.cut();
+        self.waiting
+            .sort_unstable_by_key(|waiting| std::cmp::Reverse(waiting.id));
+        self.waiting
+    }
+}

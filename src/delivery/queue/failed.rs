@@ -1,0 +1,109 @@
+//! Messages that couldn't be sent: set aside, so that those behind them can be.
+
+use super::relations::Relations;
+use super::{column, text};
+use crate::error::Error;
+use crate::pg::failure::Failure;
+use crate::pg::heap::{Tid, Value, Xids};
+use crate::pg::snapshot::{Snapshot, current_xid};
+use crate::pg::transaction;
+use crate::worker;
+use pgrx::pg_sys;
+
+/// Columns of the table of failed messages; those that it shares with the queue first.
+mod failed_column {
+    pub const ID: usize = 0;
+    pub const QUEUED_AT: usize = 1;
+    pub const ATTACHMENTS_TABLE: usize = 2;
+    pub const CHANNEL: usize = 3;
+    pub const MESSAGE: usize = 4;
+    pub const PAYLOAD: usize = 5;
+}
+
+/// Moves a message from the queue, if it is still there.
+pub fn set_aside(relations: &Relations, id: i64, tid: Tid, failure: &Failure) -> Result<(), Error> {
+    let queue = relations.queue()?;
+    let failed = relations.failed()?;
+    Snapshot::with_latest(|snapshot| {
+        let moved = queue.fetch(tid, queue.pages(), snapshot, |row| {
+            if row.int8(column::ID) != id {
+                return false;
+            }
+            failed.insert(&[
+                row.any(column::ID),
+                row.any(column::QUEUED_AT),
+                row.any(column::ATTACHMENTS_TABLE),
+                row.any(column::CHANNEL),
+                row.any(column::MESSAGE),
+                row.any(column::PAYLOAD),
+                Value::Int8(transaction::clock()),
+                Value::Varlena(&text(&failure.sqlstate())),
+                Value::Varlena(&text(&failure.message)),
+            ]);
+            true
+        });
+        if moved == Some(true) {
+            queue.delete(tid);
+        }
+    });
+    failed.close();
+    queue.close();
+    Ok(())
+}
+
+/// Puts one message, or all, back into the queue; answers how many.
+pub fn retry(id: Option<i64>) -> Result<i64, Error> {
+    let relations = Relations::required()?;
+    let queue = relations.queue()?;
+    if !queue.has_only_index(relations.index) {
+        return Err(Error::AlteredQueue);
+    }
+    let xid = current_xid();
+    let count = take(&relations, id, |row| {
+        let tid = queue.insert(&[
+            Value::Xid8(xid),
+            row.any(failed_column::ID),
+            row.any(failed_column::QUEUED_AT),
+            row.any(failed_column::ATTACHMENTS_TABLE),
+            row.any(failed_column::CHANNEL),
+            row.any(failed_column::MESSAGE),
+            row.any(failed_column::PAYLOAD),
+        ]);
+        queue.insert_into_index(tid, relations.index, xid);
+    })?;
+    queue.close();
+    if count > 0 {
+        worker::wake_at_commit();
+    }
+    Ok(count)
+}
+
+/// Deletes one message, or all; answers how many.
+pub fn discard(id: Option<i64>) -> Result<i64, Error> {
+    take(&Relations::required()?, id, |_| {})
+}
+
+/// Takes failed messages out of their table. Two sessions that want the same one: the second waits
+/// and gets an ERROR, as with a catalog's row.
+fn take(
+    relations: &Relations,
+    id: Option<i64>,
+    mut see: impl FnMut(&crate::pg::heap::Row<'_>),
+) -> Result<i64, Error> {
+    let failed = relations.failed()?;
+    let mut taken = Vec::new();
+    Snapshot::with_latest(|snapshot| {
+        failed.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
+            if id.is_none_or(|id| id == row.int8(failed_column::ID)) {
+                see(row);
+                taken.push(row.tid);
+            }
+            true
+        });
+    });
+    for tid in &taken {
+        failed.delete(*tid);
+    }
+    failed.close();
+    Ok(taken.len() as i64)
+}

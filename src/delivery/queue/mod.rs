@@ -1,0 +1,204 @@
+//! Queued delivery: messages wait in a table until a deliverer sends them in batches.
+//!
+//! NOTIFY makes all commits of a server that notify wait for each other while they are flushed. With a
+//! queue only the deliverer notifies.
+
+mod drain;
+mod failed;
+mod relations;
+mod totals;
+
+pub use drain::{Drain, Next, Progress};
+pub use failed::{discard, retry};
+
+use crate::delivery::notify::in_database_encoding;
+use crate::error::Error;
+use crate::pg::failure::in_subtransaction;
+use crate::pg::heap::{Value, Xids};
+use crate::pg::lock::{self, Wait};
+use crate::pg::snapshot::{Seen, Snapshot, current_xid};
+use crate::pg::varlena::Varlena;
+use crate::pg::{interrupt, sequence, transaction};
+use crate::worker;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+use relations::Relations;
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::time::{Duration, Instant};
+
+/// Columns of the queue's table.
+mod column {
+    pub const XID: usize = 0;
+    pub const ID: usize = 1;
+    pub const QUEUED_AT: usize = 2;
+    pub const ATTACHMENTS_TABLE: usize = 3;
+    pub const CHANNEL: usize = 4;
+    pub const MESSAGE: usize = 5;
+    pub const PAYLOAD: usize = 6;
+}
+
+/// A place in the queue for one message, not filled yet.
+#[derive(Debug)]
+pub struct Place {
+    relations: Relations,
+    /// Which place it is. Messages are delivered in this order.
+    pub id: i64,
+}
+
+/// A message that needs a row in an attachments table when it is delivered.
+#[derive(Debug)]
+pub struct Attachment {
+    pub table: pg_sys::Oid,
+    pub payload: Varlena,
+}
+
+impl Place {
+    /// The next one. Its number is taken when the message is emitted: so messages of a transaction,
+    /// and those of another that was committed before, come in the order of the emits.
+    pub fn next() -> Result<Self, Error> {
+        let relations = Relations::required()?;
+        let id = sequence::next(relations.ids);
+        Ok(Self { relations, id })
+    }
+
+    /// Puts the message in, to be delivered once the transaction has committed.
+    ///
+    /// `message`: the notification's text in the database's encoding; for an attachment its beginning,
+    /// up to the id of the attachment's row.
+    pub fn fill(
+        self,
+        channel: &CStr,
+        message: &[u8],
+        attachment: Option<&Attachment>,
+    ) -> Result<(), Error> {
+        let xid = current_xid();
+        let queue = self.relations.queue()?;
+        if !queue.has_only_index(self.relations.index) {
+            return Err(Error::AlteredQueue);
+        }
+        let tid = queue.insert(&[
+            Value::Xid8(xid),
+            Value::Int8(self.id),
+            Value::Int8(transaction::clock()),
+            attachment.map_or(Value::Null, |attachment| Value::Oid(attachment.table)),
+            Value::Varlena(&Varlena::new(channel.to_bytes())),
+            Value::Varlena(&Varlena::new(message)),
+            attachment.map_or(Value::Null, |attachment| {
+                Value::Varlena(&attachment.payload)
+            }),
+        ]);
+        queue.insert_into_index(tid, self.relations.index, xid);
+        queue.close();
+        worker::wake_at_commit();
+        warn_if_nobody_delivers();
+        Ok(())
+    }
+}
+
+/// Once per session.
+fn warn_if_nobody_delivers() {
+    thread_local! {
+        static WARNED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !WARNED.get() && !worker::will_deliver() {
+        WARNED.set(true);
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            "no background worker delivers queued messages of this database",
+            "socketio_emitter",
+        )
+        .set_hint("Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.")
+        .report(PgLogLevel::WARNING);
+    }
+}
+
+/// The number of the lock that a deliverer holds on the queue's table: one delivers at a time, so
+/// that messages stay in order.
+const DELIVERY: u16 = 1;
+
+fn be_the_deliverer(relations: &Relations, wait: Wait) -> bool {
+    lock::of_table(relations.queue_oid(), DELIVERY, wait)
+}
+
+/// Sends up to `max` messages within the caller's transaction and answers how many.
+pub fn deliver(max: usize) -> Result<i64, Error> {
+    let relations = Relations::required()?;
+    be_the_deliverer(&relations, Wait::Yes);
+    // What the transaction has queued itself is sent, too.
+    transaction::next_command();
+    let mut drain = Drain::of_at_most(max);
+    loop {
+        interrupt::check();
+        match in_subtransaction(|| drain.batch()) {
+            Ok(Progress::Sent { more }) => {
+                drain.committed();
+                transaction::next_command();
+                if !more {
+                    return Ok(drain.delivered());
+                }
+            }
+            Ok(Progress::ListenersBehind) => {
+                pgrx::warning!(
+                    "the notification queue is more than half full; {} messages were sent",
+                    drain.delivered()
+                );
+                return Ok(drain.delivered());
+            }
+            Ok(_) => return Ok(drain.delivered()),
+            Err(failure) => match drain.failed(failure) {
+                Next::Retry => {}
+                Next::SetAside => {
+                    drain.set_aside();
+                    drain.committed();
+                    transaction::next_command();
+                }
+                Next::BackOff(failure) => failure.raise(),
+            },
+        }
+    }
+}
+
+/// Waits until all messages that were committed before the call have left the queue, at most for
+/// `timeout`; answers whether they have.
+pub fn wait_delivered(timeout: Duration) -> Result<bool, Error> {
+    let relations = Relations::required()?;
+    let committed = Snapshot::with_latest(Snapshot::seen);
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while has_any_of(&relations, &committed)? {
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        interrupt::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    Ok(true)
+}
+
+/// Whether a message of those transactions is in the queue still.
+fn has_any_of(relations: &Relations, transactions: &Seen) -> Result<bool, Error> {
+    let queue = relations.queue()?;
+    let mut found = false;
+    Snapshot::with_latest(|snapshot| {
+        queue.scan(
+            snapshot,
+            relations.index,
+            Xids::Before(transactions.next),
+            |row| {
+                interrupt::check();
+                found = transactions.has_ended(row.int8(column::XID) as u64);
+                !found
+            },
+        );
+    });
+    queue.close();
+    Ok(found)
+}
+
+/// Text for a row, from UTF-8.
+fn text(text: &str) -> Varlena {
+    let text = crate::error::in_any_encoding(text.to_owned());
+    Varlena::new(&in_database_encoding(text.into_bytes(), "error").unwrap_or_default())
+}

@@ -1,0 +1,94 @@
+//! Where the queue is in this database.
+
+use crate::error::Error;
+use crate::pg::heap::Heap;
+use crate::pg::{catalog, invalidation};
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::ffi::CStr;
+
+const EXTENSION: &CStr = c"socketio_emitter";
+
+/// OIDs of what `sql/queue.sql` creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relations {
+    queue: pg_sys::Oid,
+    /// On the queue's `xid`.
+    pub index: pg_sys::Oid,
+    /// Of the queue's `id`.
+    pub ids: pg_sys::Oid,
+    failed: pg_sys::Oid,
+    totals: pg_sys::Oid,
+}
+
+thread_local! {
+    /// An emit can't afford to look five names up.
+    static KNOWN: Cell<Option<Relations>> = const { Cell::new(None) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Relations {
+    /// `None` if this database doesn't have the extension, or one older than the queue.
+    pub fn find() -> Option<Self> {
+        if let Some(known) = KNOWN.get() {
+            return Some(known);
+        }
+        if !LISTENING.replace(true) {
+            invalidation::on_relation(forget);
+        }
+        let schema = catalog::extension_schema(EXTENSION)?;
+        let relation = |name| catalog::relation_oid(schema, name);
+        let found = Self {
+            queue: relation(c"_sio_queue")?,
+            index: relation(c"_sio_queue_xid")?,
+            ids: relation(c"_sio_queue_id")?,
+            failed: relation(c"_sio_failed")?,
+            totals: relation(c"_sio_totals")?,
+        };
+        KNOWN.set(Some(found));
+        Some(found)
+    }
+
+    /// For a call of a function of the extension.
+    pub fn required() -> Result<Self, Error> {
+        Self::find().ok_or(Error::NoQueue)
+    }
+
+    pub fn queue_oid(&self) -> pg_sys::Oid {
+        self.queue
+    }
+
+    /// With `xid`, `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`.
+    pub fn queue(&self) -> Result<Heap, Error> {
+        Heap::open(self.queue, 7).ok_or(Error::NoQueue)
+    }
+
+    /// With `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`, `failed_at`,
+    /// `sqlstate`, `error`.
+    pub fn failed(&self) -> Result<Heap, Error> {
+        Heap::open(self.failed, 9).ok_or(Error::NoQueue)
+    }
+
+    /// With `delivered`, `failed`, `batches`.
+    pub fn totals(&self) -> Result<Heap, Error> {
+        Heap::open(self.totals, 3).ok_or(Error::NoQueue)
+    }
+}
+
+fn forget(relation: Option<pg_sys::Oid>) {
+    let stale = KNOWN.get().is_some_and(|known| {
+        relation.is_none_or(|oid| {
+            [
+                known.queue,
+                known.index,
+                known.ids,
+                known.failed,
+                known.totals,
+            ]
+            .contains(&oid)
+        })
+    });
+    if stale {
+        KNOWN.set(None);
+    }
+}

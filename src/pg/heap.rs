@@ -1,0 +1,364 @@
+//! The extension's own tables, read and written without SQL.
+//!
+//! An emit must not cost a planned statement, and no right on these tables is ever granted: so rows
+//! are formed here and handed to the heap, as Postgres does with its catalogs.
+
+use crate::pg::snapshot::Snapshot;
+use crate::pg::varlena::Varlena;
+use pgrx::datum::DatumWithOid;
+use pgrx::{pg_sys, varlena};
+use std::marker::PhantomData;
+use std::ptr;
+
+/// Most columns that one of the tables has.
+const MAX_COLUMNS: usize = 16;
+
+/// A table that is open for the current transaction.
+#[derive(Debug)]
+pub struct Heap {
+    relation: pg_sys::Relation,
+    columns: usize,
+}
+
+/// Where a row lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tid(pg_sys::BlockNumber, pg_sys::OffsetNumber);
+
+/// A value of a new row.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    Null,
+    /// `bigint`, and `timestamptz` in microseconds.
+    Int8(i64),
+    Xid8(u64),
+    Oid(pg_sys::Oid),
+    /// `text` in the database's encoding, or `bytea`.
+    Varlena(&'a Varlena),
+    /// As it was read from a row.
+    Read(Field<'a>),
+}
+
+/// What a scan looks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Xids {
+    All,
+    /// Of one transaction.
+    Of(u64),
+    /// Of this transaction and all later ones.
+    From(u64),
+    /// Of all transactions before this one.
+    Before(u64),
+}
+
+/// A row, where it lies in its page.
+#[derive(Debug)]
+pub struct Row<'a> {
+    pub tid: Tid,
+    values: [pg_sys::Datum; MAX_COLUMNS],
+    nulls: [bool; MAX_COLUMNS],
+    page: PhantomData<&'a ()>,
+}
+
+/// A value that isn't null, where it lies in its page: a `text` or a `bytea`, possibly stored out of line.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a>(pg_sys::Datum, PhantomData<&'a ()>);
+
+impl<'a> Row<'a> {
+    /// # Safety
+    /// `tuple` is a row of a table with these columns, and stays for `'a`.
+    unsafe fn new(tuple: pg_sys::HeapTuple, columns: pg_sys::TupleDesc) -> Self {
+        let mut row = Self {
+            // SAFETY: as the caller says.
+            tid: unsafe { Tid::of(&(*tuple).t_self) },
+            values: [pg_sys::Datum::from(0); MAX_COLUMNS],
+            nulls: [true; MAX_COLUMNS],
+            page: PhantomData,
+        };
+        // SAFETY: `Heap::open` has checked that there is room for all columns.
+        unsafe {
+            pg_sys::heap_deform_tuple(
+                tuple,
+                columns,
+                row.values.as_mut_ptr(),
+                row.nulls.as_mut_ptr(),
+            );
+        }
+        row
+    }
+
+    /// A `bigint`, `timestamptz` or `xid8` that isn't null. `column`: from 0.
+    pub fn int8(&self, column: usize) -> i64 {
+        self.values[column].value() as i64
+    }
+
+    /// An `oid`, or a type like `regclass`.
+    pub fn oid(&self, column: usize) -> Option<pg_sys::Oid> {
+        (!self.nulls[column]).then(|| pg_sys::Oid::from_u32(self.values[column].value() as u32))
+    }
+
+    /// A `text` or `bytea`.
+    pub fn field(&self, column: usize) -> Option<Field<'a>> {
+        (!self.nulls[column]).then(|| Field(self.values[column], PhantomData))
+    }
+
+    /// A value that is never null, to be written into another table as it is.
+    pub fn any(&self, column: usize) -> Value<'a> {
+        match self.field(column) {
+            Some(field) => Value::Read(field),
+            None => Value::Null,
+        }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The bytes of a value that is stored in line and uncompressed, as short texts are.
+    pub fn bytes(&self) -> &'a [u8] {
+        // SAFETY: a varlena in a page that stays for `'a`; columns with storage PLAIN are never
+        // moved out of line or compressed.
+        unsafe {
+            let varlena = self.0.cast_mut_ptr::<pg_sys::varlena>();
+            assert!(!varlena::varatt_is_1b_e(varlena) && !varlena::varatt_is_4b_c(varlena));
+            std::slice::from_raw_parts(
+                varlena::vardata_any(varlena).cast::<u8>(),
+                varlena::varsize_any_exhdr(varlena),
+            )
+        }
+    }
+
+    /// Bytes of the value, wherever it is stored.
+    pub fn size(&self) -> usize {
+        // SAFETY: a varlena; out of line, its pointer tells the size.
+        unsafe { pg_sys::toast_raw_datum_size(self.0) as usize - pg_sys::VARHDRSZ }
+    }
+
+    /// The value as an argument of a query: Postgres reads it from where it is stored.
+    pub fn as_bytea_argument(&self) -> DatumWithOid<'a> {
+        // SAFETY: a varlena that stays for `'a`.
+        unsafe { DatumWithOid::new(self.0, pg_sys::BYTEAOID) }
+    }
+}
+
+impl Tid {
+    fn of(pointer: &pg_sys::ItemPointerData) -> Self {
+        let block = pointer.ip_blkid;
+        Self(
+            u32::from(block.bi_hi) << 16 | u32::from(block.bi_lo),
+            pointer.ip_posid,
+        )
+    }
+
+    fn pointer(self) -> pg_sys::ItemPointerData {
+        pg_sys::ItemPointerData {
+            ip_blkid: pg_sys::BlockIdData {
+                bi_hi: (self.0 >> 16) as u16,
+                bi_lo: self.0 as u16,
+            },
+            ip_posid: self.1,
+        }
+    }
+}
+
+impl Heap {
+    /// Opens a table to read and write rows, with the lock that DML takes. `None` if it has gone.
+    ///
+    /// `columns`: how many it must have; it isn't the table that this library knows otherwise.
+    pub fn open(table: pg_sys::Oid, columns: usize) -> Option<Self> {
+        assert!(columns <= MAX_COLUMNS);
+        // SAFETY: a look-up that waits for the lock.
+        unsafe {
+            let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+            let relation = pg_sys::try_table_open(table, lock);
+            if relation.is_null() {
+                return None;
+            }
+            if (*(*relation).rd_att).natts as usize != columns
+                || (*(*relation).rd_rel).relam != pg_sys::HEAP_TABLE_AM_OID
+            {
+                pg_sys::relation_close(relation, lock);
+                return None;
+            }
+            Some(Self { relation, columns })
+        }
+    }
+
+    /// The lock stays until the transaction ends, as that of DML does.
+    ///
+    /// Not in a `Drop`: after an ERROR, Postgres closes it.
+    pub fn close(self) {
+        // SAFETY: opened by `open`, closed once.
+        unsafe { pg_sys::relation_close(self.relation, pg_sys::NoLock as pg_sys::LOCKMODE) };
+    }
+
+    /// Adds a row. It is hidden from logical decoding, so that a publication of all tables doesn't
+    /// carry it to a subscriber.
+    pub fn insert(&self, row: &[Value<'_>]) -> Tid {
+        assert_eq!(row.len(), self.columns);
+        let mut values = [pg_sys::Datum::from(0); MAX_COLUMNS];
+        let mut nulls = [false; MAX_COLUMNS];
+        for (index, value) in row.iter().enumerate() {
+            values[index] = match value {
+                Value::Null => {
+                    nulls[index] = true;
+                    continue;
+                }
+                Value::Int8(value) => pg_sys::Datum::from(*value),
+                Value::Xid8(value) => pg_sys::Datum::from(*value),
+                Value::Oid(value) => pg_sys::Datum::from(*value),
+                Value::Varlena(value) => value.datum(),
+                Value::Read(field) => field.0,
+            };
+        }
+        // SAFETY: as many values as columns; the tuple is freed once it has been copied into its page.
+        unsafe {
+            let tuple = pg_sys::heap_form_tuple(
+                (*self.relation).rd_att,
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+            pg_sys::heap_insert(
+                self.relation,
+                tuple,
+                pg_sys::GetCurrentCommandId(true),
+                pg_sys::HEAP_INSERT_NO_LOGICAL as i32,
+                ptr::null_mut(),
+            );
+            let tid = Tid::of(&(*tuple).t_self);
+            pg_sys::heap_freetuple(tuple);
+            tid
+        }
+    }
+
+    /// Enters a row into the table's only index, which is on its first column.
+    pub fn insert_into_index(&self, tid: Tid, index: pg_sys::Oid, key: u64) {
+        let mut pointer = tid.pointer();
+        // SAFETY: an index on one column that is never null, and a key of its type. What BuildIndexInfo
+        // allocates for such an index is one node.
+        unsafe {
+            let index = pg_sys::index_open(index, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+            let info = pg_sys::BuildIndexInfo(index);
+            pg_sys::index_insert(
+                index,
+                &mut pg_sys::Datum::from(key),
+                &mut false,
+                &mut pointer,
+                self.relation,
+                pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
+                false,
+                info,
+            );
+            pg_sys::pfree(info.cast());
+            pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+        }
+    }
+
+    /// Whether this is the only index that the table has: another one would miss our rows.
+    pub fn has_only_index(&self, index: pg_sys::Oid) -> bool {
+        // SAFETY: a copy of the list, freed here.
+        unsafe {
+            let list = pg_sys::RelationGetIndexList(self.relation);
+            let only =
+                !list.is_null() && (*list).length == 1 && pg_sys::list_nth_oid(list, 0) == index;
+            pg_sys::list_free(list);
+            only
+        }
+    }
+
+    /// Shows the rows that the snapshot sees, until `see` answers false. Without an index, or for
+    /// all rows, in the order in which they lie.
+    ///
+    /// `index`: one on the table's first column, an `xid8`.
+    pub fn scan(
+        &self,
+        snapshot: &Snapshot,
+        index: pg_sys::Oid,
+        xids: Xids,
+        mut see: impl FnMut(&Row<'_>) -> bool,
+    ) {
+        let mut key = pg_sys::ScanKeyData::default();
+        let condition = match xids {
+            Xids::All => None,
+            Xids::Of(xid) => Some((pg_sys::BTEqualStrategyNumber, pg_sys::F_XID8EQ, xid)),
+            Xids::From(xid) => Some((pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_XID8GE, xid)),
+            Xids::Before(xid) => Some((pg_sys::BTLessStrategyNumber, pg_sys::F_XID8LT, xid)),
+        };
+        // SAFETY: a key on the first column, of that column's type. The row is looked at before the
+        // scan goes on; after an ERROR Postgres ends the scan.
+        unsafe {
+            if let Some((strategy, procedure, xid)) = condition {
+                pg_sys::ScanKeyInit(
+                    &mut key,
+                    1,
+                    strategy as pg_sys::StrategyNumber,
+                    pg_sys::Oid::from_u32(procedure),
+                    pg_sys::Datum::from(xid),
+                );
+            }
+            let scan = pg_sys::systable_beginscan(
+                self.relation,
+                index,
+                condition.is_some(),
+                snapshot.raw(),
+                i32::from(condition.is_some()),
+                &mut key,
+            );
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() || !see(&Row::new(tuple, (*self.relation).rd_att)) {
+                    break;
+                }
+            }
+            pg_sys::systable_endscan(scan);
+        }
+    }
+
+    /// Reads one row, if it is still there and the snapshot sees it. The place may have another row
+    /// by now.
+    ///
+    /// `pages`: [`Heap::pages`] at most, asked since the table was opened.
+    pub fn fetch<R>(
+        &self,
+        tid: Tid,
+        pages: u32,
+        snapshot: &Snapshot,
+        read: impl FnOnce(&Row<'_>) -> R,
+    ) -> Option<R> {
+        if tid.0 >= pages {
+            return None;
+        }
+        // SAFETY: the page is pinned while the row is looked at; after an ERROR Postgres unpins it.
+        unsafe {
+            let mut tuple = pg_sys::HeapTupleData {
+                t_self: tid.pointer(),
+                ..Default::default()
+            };
+            let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+            if !pg_sys::heap_fetch(
+                self.relation,
+                snapshot.raw(),
+                &mut tuple,
+                &mut buffer,
+                false,
+            ) {
+                return None;
+            }
+            let result = read(&Row::new(&mut tuple, (*self.relation).rd_att));
+            pg_sys::ReleaseBuffer(buffer);
+            Some(result)
+        }
+    }
+
+    /// The table's length in pages. It doesn't shrink while the table is open.
+    pub fn pages(&self) -> u32 {
+        // SAFETY: the table is open.
+        unsafe {
+            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
+        }
+    }
+
+    /// Deletes a row that the transaction has just seen. Nobody else may be deleting it.
+    pub fn delete(&self, tid: Tid) {
+        let mut pointer = tid.pointer();
+        // SAFETY: a row of the table; one that somebody else deletes is an ERROR.
+        unsafe { pg_sys::simple_heap_delete(self.relation, &mut pointer) };
+    }
+}

@@ -1,0 +1,42 @@
+//! When Postgres says that what is known of its catalogs may have become wrong.
+//!
+//! It says so at any moment when it looks anything up; what is called then must not look up itself.
+
+use pgrx::pg_sys;
+
+/// Calls `forget` when a relation may have changed; with `None`, any may have. For the rest of the
+/// session: call it once.
+pub fn on_relation(forget: fn(Option<pg_sys::Oid>)) {
+    #[pgrx::pg_guard]
+    extern "C-unwind" fn callback(forget: pg_sys::Datum, relation: pg_sys::Oid) {
+        // SAFETY: the function that was registered below.
+        let forget =
+            unsafe { std::mem::transmute::<usize, fn(Option<pg_sys::Oid>)>(forget.value()) };
+        forget((relation != pg_sys::InvalidOid).then_some(relation));
+    }
+
+    // SAFETY: functions of this library, which is never unloaded.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(callback), pg_sys::Datum::from(forget as usize));
+    }
+}
+
+/// Calls `forget` when a row of the catalog that `cache` holds may have changed. For the rest of the
+/// session: call it once.
+pub fn on_cached_row(cache: pg_sys::SysCacheIdentifier::Type, forget: fn()) {
+    #[pgrx::pg_guard]
+    extern "C-unwind" fn callback(forget: pg_sys::Datum, _cache: i32, _hash: u32) {
+        // SAFETY: the function that was registered below.
+        let forget = unsafe { std::mem::transmute::<usize, fn()>(forget.value()) };
+        forget();
+    }
+
+    // SAFETY: functions of this library, which is never unloaded.
+    unsafe {
+        pg_sys::CacheRegisterSyscacheCallback(
+            cache as i32,
+            Some(callback),
+            pg_sys::Datum::from(forget as usize),
+        );
+    }
+}

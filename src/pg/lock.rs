@@ -1,0 +1,30 @@
+//! A lock of our own on a table, which no statement takes.
+
+use pgrx::pg_sys;
+
+/// Whether to wait for a lock that somebody else holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Yes,
+    No,
+}
+
+/// Takes an exclusive lock that stands for `number` of the table, until the (sub)transaction ends: it
+/// conflicts with itself only, and `pg_locks` shows it as one on an object. Answers whether it has it.
+pub fn of_table(table: pg_sys::Oid, number: u16, wait: Wait) -> bool {
+    // SAFETY: a tag as SET_LOCKTAG_OBJECT of src/include/storage/lock.h makes it; the table's own locks
+    // are of another type.
+    unsafe {
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: pg_sys::RelationRelationId.to_u32(),
+            locktag_field3: table.to_u32(),
+            locktag_field4: number,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+        let answer = pg_sys::LockAcquire(&tag, mode, false, wait == Wait::No);
+        answer != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
