@@ -24,6 +24,15 @@ ALTER TABLE @extschema@._sio_queue
     REPLICA IDENTITY NOTHING;
 CREATE INDEX _sio_queue_xid ON @extschema@._sio_queue (xid);
 
+-- Batches that the background worker has sent and whose messages it keeps in the queue for a moment longer: a crash of
+-- the server may come between the notification and its arrival.
+CREATE TABLE @extschema@._sio_sent (
+    incarnation bigint NOT NULL, -- of the server's shared memory: a crash makes another one
+    sent_at timestamptz NOT NULL,
+    ids text NOT NULL -- like 1-5,7
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE @extschema@._sio_sent REPLICA IDENTITY NOTHING;
+
 CREATE TABLE @extschema@._sio_failed (
     id bigint NOT NULL,
     queued_at timestamptz NOT NULL,
@@ -47,6 +56,7 @@ ALTER TABLE @extschema@._sio_totals REPLICA IDENTITY NOTHING;
 INSERT INTO @extschema@._sio_totals VALUES (0, 0, 0);
 
 COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be sent';
+COMMENT ON TABLE @extschema@._sio_sent IS 'Which of the waiting Socket.IO messages have just been sent';
 COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
 COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
 
@@ -67,6 +77,7 @@ BEGIN
         WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
                 '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_queue_id'::pg_catalog.regclass::pg_catalog.oid,
+                '@extschema@._sio_sent'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_failed'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_totals'::pg_catalog.regclass::pg_catalog.oid])
             AND a.grantee OPERATOR(pg_catalog.<>) c.relowner

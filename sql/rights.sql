@@ -19,8 +19,9 @@ REVOKE ALL ON FUNCTION
     sio_retry(bigint),
     sio_discard(bigint),
     _sio_worker(),
+    _sio_waiting(),
     _sio_attachments()
 FROM PUBLIC;
 -- But for what sio_status shows, which anybody who monitors may see.
-GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_attachments() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;

@@ -26,6 +26,15 @@ ALTER TABLE @extschema@._sio_queue
     REPLICA IDENTITY NOTHING;
 CREATE INDEX _sio_queue_xid ON @extschema@._sio_queue (xid);
 
+-- Batches that the background worker has sent and whose messages it keeps in the queue for a moment longer: a crash of
+-- the server may come between the notification and its arrival.
+CREATE TABLE @extschema@._sio_sent (
+    incarnation bigint NOT NULL, -- of the server's shared memory: a crash makes another one
+    sent_at timestamptz NOT NULL,
+    ids text NOT NULL -- like 1-5,7
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE @extschema@._sio_sent REPLICA IDENTITY NOTHING;
+
 CREATE TABLE @extschema@._sio_failed (
     id bigint NOT NULL,
     queued_at timestamptz NOT NULL,
@@ -49,6 +58,7 @@ ALTER TABLE @extschema@._sio_totals REPLICA IDENTITY NOTHING;
 INSERT INTO @extschema@._sio_totals VALUES (0, 0, 0);
 
 COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be sent';
+COMMENT ON TABLE @extschema@._sio_sent IS 'Which of the waiting Socket.IO messages have just been sent';
 COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
 COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
 
@@ -69,6 +79,7 @@ BEGIN
         WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
                 '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_queue_id'::pg_catalog.regclass::pg_catalog.oid,
+                '@extschema@._sio_sent'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_failed'::pg_catalog.regclass::pg_catalog.oid,
                 '@extschema@._sio_totals'::pg_catalog.regclass::pg_catalog.oid])
             AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
@@ -85,6 +96,14 @@ CREATE  FUNCTION "_sio_attachments"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+
+CREATE  FUNCTION "_sio_waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 
 CREATE  FUNCTION "_sio_worker"() RETURNS TABLE (
 	"delivery" text,  /* TextResult */
@@ -143,7 +162,7 @@ SELECT
     newest.error AS last_error,
     newest.at AS last_error_at,
     queue.queued,
-    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest AS oldest_queued_age,
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
     (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
     coalesce(totals.delivered, 0) AS delivered_total,
     coalesce(totals.failed, 0) AS failed_total,
@@ -153,8 +172,7 @@ SELECT
     pg_catalog.pg_notification_queue_usage() AS notification_queue_usage
 FROM @extschema@._sio_worker() worker
     CROSS JOIN @extschema@._sio_attachments() attachments
-    CROSS JOIN (SELECT pg_catalog.count(*) AS queued, pg_catalog.min(queued_at) AS oldest
-        FROM @extschema@._sio_queue) queue
+    CROSS JOIN @extschema@._sio_waiting() queue
     LEFT JOIN @extschema@._sio_totals totals ON true
     LEFT JOIN LATERAL (
         SELECT error, at
@@ -182,7 +200,9 @@ REVOKE ALL ON FUNCTION
     sio_retry(bigint),
     sio_discard(bigint),
     _sio_worker(),
+    _sio_waiting(),
     _sio_attachments()
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_attachments() TO pg_monitor;
+-- But for what sio_status shows, which anybody who monitors may see.
+GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;

@@ -16,7 +16,7 @@ SELECT
     newest.error AS last_error,
     newest.at AS last_error_at,
     queue.queued,
-    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest AS oldest_queued_age,
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
     (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
     coalesce(totals.delivered, 0) AS delivered_total,
     coalesce(totals.failed, 0) AS failed_total,
@@ -26,8 +26,7 @@ SELECT
     pg_catalog.pg_notification_queue_usage() AS notification_queue_usage
 FROM @extschema@._sio_worker() worker
     CROSS JOIN @extschema@._sio_attachments() attachments
-    CROSS JOIN (SELECT pg_catalog.count(*) AS queued, pg_catalog.min(queued_at) AS oldest
-        FROM @extschema@._sio_queue) queue
+    CROSS JOIN @extschema@._sio_waiting() queue
     LEFT JOIN @extschema@._sio_totals totals ON true
     LEFT JOIN LATERAL (
         SELECT error, at

@@ -60,7 +60,8 @@ extension_sql_file!(
     requires = [
         "queue",
         api::queue::_sio_worker,
-        api::queue::_sio_attachments
+        api::queue::_sio_waiting,
+        api::queue::_sio_attachments,
     ]
 );
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);

@@ -47,6 +47,8 @@ fn sio_wait_delivered(
             value: format!("{microseconds} microseconds"),
             wanted: "zero or more",
         })?;
+    // Its snapshots don't tell which transactions are under way, and nothing is delivered there.
+    transaction::prevent_during_recovery(c"sio_wait_delivered()");
     Ok(queue::wait_delivered(Duration::from_micros(microseconds))?)
 }
 
@@ -96,6 +98,23 @@ fn _sio_worker() -> TableIterator<
         error,
         at.and_then(|at| TimestampWithTimeZone::try_from(at).ok()),
     ))
+}
+
+/// What `sio_status` shows of the queue: how many messages wait to be sent, and since when the oldest.
+#[pg_extern(volatile, parallel_unsafe)]
+fn _sio_waiting() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(queued, i64),
+            name!(oldest_queued_at, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let (queued, oldest) = queue::waiting()?;
+    let oldest = oldest.and_then(|at| TimestampWithTimeZone::try_from(at).ok());
+    Ok(TableIterator::once((queued, oldest)))
 }
 
 /// What `sio_status` shows of the attachments table: its rows and the bytes of their payloads. Both

@@ -125,6 +125,25 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A copy of the bytes, wherever they are stored.
+    pub fn copy(&self) -> Vec<u8> {
+        // SAFETY: a varlena; what is detoasted is a copy of the current memory context, freed here, unless
+        // nothing was to be done.
+        unsafe {
+            let original = self.0.cast_mut_ptr::<pg_sys::varlena>();
+            let plain = pg_sys::pg_detoast_datum_packed(original);
+            let bytes = std::slice::from_raw_parts(
+                varlena::vardata_any(plain).cast::<u8>(),
+                varlena::varsize_any_exhdr(plain),
+            )
+            .to_vec();
+            if plain != original {
+                pg_sys::pfree(plain.cast());
+            }
+            bytes
+        }
+    }
+
     /// Bytes of the value, wherever it is stored.
     pub fn size(&self) -> usize {
         // SAFETY: a varlena; out of line, its pointer tells the size.
@@ -158,15 +177,23 @@ impl Tid {
     }
 }
 
+/// What a table is opened for: the lock that such a statement takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Access {
+    /// On a standby, too.
+    Read = pg_sys::AccessShareLock as isize,
+    Write = pg_sys::RowExclusiveLock as isize,
+}
+
 impl Heap {
-    /// Opens a table to read and write rows, with the lock that DML takes. `None` if it has gone.
+    /// Opens a table. `None` if it has gone.
     ///
     /// `columns`: how many it must have; it isn't the table that this library knows otherwise.
-    pub fn open(table: pg_sys::Oid, columns: usize) -> Option<Self> {
+    pub fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Option<Self> {
         assert!(columns <= MAX_COLUMNS);
         // SAFETY: a look-up that waits for the lock.
         unsafe {
-            let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+            let lock = access as pg_sys::LOCKMODE;
             let relation = pg_sys::try_table_open(table, lock);
             if relation.is_null() {
                 return None;

@@ -17,6 +17,12 @@ pub fn prevent_if_read_only(command: &CStr) {
     }
 }
 
+/// Raises 25006 on a standby; Postgres words it.
+pub fn prevent_during_recovery(command: &CStr) {
+    // SAFETY: a C string.
+    unsafe { pg_sys::PreventCommandDuringRecovery(command.as_ptr()) };
+}
+
 /// When the transaction began, in microseconds: the same value throughout a transaction.
 pub fn start() -> i64 {
     // SAFETY: reads a variable of the backend.

@@ -24,3 +24,7 @@ pub fn status() -> Status {
 pub fn will_deliver() -> bool {
     false
 }
+
+pub fn incarnation() -> Option<i64> {
+    None
+}

@@ -1,11 +1,12 @@
 //! Sending what waits, batch by batch.
 
 use super::relations::Relations;
+use super::sent::Sent;
 use super::{be_the_deliverer, column, failed, totals};
 use crate::delivery::{attachments, notify};
 use crate::error::Error;
 use crate::pg::failure::Failure;
-use crate::pg::heap::{Heap, Row, Tid, Xids};
+use crate::pg::heap::{Access, Heap, Row, Tid, Xids};
 use crate::pg::interrupt;
 use crate::pg::lock::Wait;
 use crate::pg::notify::queue_usage;
@@ -13,6 +14,8 @@ use crate::pg::snapshot::{Seen, Snapshot};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
 use socketio_emitter_protocol::header;
+use std::collections::HashSet;
+use std::time::Duration;
 
 /// Most messages of a batch: its transaction shall not keep others waiting, `DROP EXTENSION` for
 /// example.
@@ -25,6 +28,10 @@ const BATCH_BYTES: usize = 16 << 20;
 /// and the rest is read again.
 const REMEMBERED: usize = 2_000_000;
 
+/// After so many failures in a row for reasons that may pass, a message is set aside. The worker backs
+/// off between them, for a minute in all.
+const ATTEMPTS: u32 = 10;
+
 /// Share of Postgres's queue of notifications above which nothing more is put into it. When it is full,
 /// which takes a listener that doesn't listen, every transaction of the server that notifies fails.
 const QUEUE_USAGE: f64 = 0.5;
@@ -36,6 +43,8 @@ const QUEUE_USAGE: f64 = 0.5;
 /// when it looked last, and looks for rows of all others.
 #[derive(Debug)]
 pub struct Drain {
+    /// Where all of what follows lies: another extension may take its place.
+    relations: Option<Relations>,
     /// Transactions whose messages have all been sent. `None`: nothing is known.
     done: Option<Seen>,
     /// Those whose messages `waiting` holds.
@@ -48,8 +57,8 @@ pub struct Drain {
     size: usize,
     /// How many of `waiting` the batch under way has dealt with.
     handled: usize,
-    /// How many of those it has sent.
-    sent: usize,
+    /// Which of those it has sent.
+    sending: Vec<(i64, Tid)>,
     /// Whether nothing is left of the batch but to commit it.
     complete: bool,
     delivered: i64,
@@ -57,6 +66,13 @@ pub struct Drain {
     left: usize,
     /// Why the message is set aside that is to be sent next.
     failure: Option<Failure>,
+    /// The message that failed last, and how many times in a row, for a reason that may pass.
+    blamed: (i64, u32),
+    /// What it has sent and keeps.
+    sent: Sent,
+    /// Whether it keeps what it sends until it has surely arrived, and in which incarnation of the
+    /// server.
+    keeps_in: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,26 +108,35 @@ pub enum Next {
 }
 
 impl Drain {
-    /// One without an end.
+    /// The background worker's.
     #[allow(dead_code)]
-    pub fn new() -> Self {
-        Self::of_at_most(usize::MAX)
+    pub fn of_worker(incarnation: i64) -> Self {
+        Self::new(usize::MAX, Some(incarnation))
     }
 
-    /// One that sends so many messages at most.
-    pub fn of_at_most(messages: usize) -> Self {
+    /// A session's, which sends so many messages at most and deletes them at once: it may be rolled back,
+    /// and doesn't come again.
+    pub fn of_session(messages: usize) -> Self {
+        Self::new(messages, None)
+    }
+
+    fn new(messages: usize, keeps_in: Option<i64>) -> Self {
         Self {
+            relations: None,
             done: None,
             reading: None,
             waiting: Vec::new(),
             cut: false,
             size: BATCH_MESSAGES,
             handled: 0,
-            sent: 0,
+            sending: Vec::new(),
             complete: false,
             delivered: 0,
             left: messages,
             failure: None,
+            blamed: (0, 0),
+            sent: Sent::default(),
+            keeps_in,
         }
     }
 
@@ -129,11 +154,23 @@ impl Drain {
     }
 
     fn begin(&mut self) {
-        (self.handled, self.sent, self.complete) = (0, 0, false);
+        (self.handled, self.complete) = (0, false);
+        self.sending.clear();
+        self.sent.begin();
+    }
+
+    fn find_relations(&mut self) -> Option<Relations> {
+        let relations = Relations::find();
+        if self.relations != relations {
+            self.forget();
+            self.sent = Sent::default();
+            self.relations = relations;
+        }
+        relations
     }
 
     fn try_batch(&mut self) -> Result<Progress, Error> {
-        let Some(relations) = Relations::find() else {
+        let Some(relations) = self.find_relations() else {
             return Ok(Progress::NoExtension);
         };
         if !be_the_deliverer(&relations, Wait::No) {
@@ -143,35 +180,59 @@ impl Drain {
             return Ok(Progress::Empty);
         }
         if queue_usage() > QUEUE_USAGE {
+            self.complete = true;
+            self.sent.delete_old(&relations, false)?;
             return Ok(Progress::ListenersBehind);
         }
-        let queue = relations.queue()?;
-        let result = Snapshot::with_latest(|snapshot| {
+        let queue = relations.queue(Access::Write)?;
+        Snapshot::with_latest(|snapshot| {
             if self.waiting.is_empty() {
-                self.read(&relations, &queue, snapshot);
-            }
-            if self.waiting.is_empty() {
-                return Ok(());
+                self.read(&relations, &queue, snapshot)?;
             }
             self.send(&queue, snapshot)
-        });
+        })?;
         queue.close();
-        result?;
+        self.complete = true;
+        self.sent.delete_old(&relations, false)?;
         if self.handled == 0 {
             return Ok(Progress::Empty);
         }
-        self.complete = true;
-        totals::add(&relations, self.sent as i64, 0)?;
+        if let Some(incarnation) = self.keeps_in
+            && !self.sending.is_empty()
+        {
+            self.sent.note(&relations, incarnation, &self.sending)?;
+        }
+        totals::add(&relations, self.sending.len() as i64, 0)?;
         Ok(Progress::Sent {
             more: self.handled < self.waiting.len() || self.cut,
         })
     }
 
+    /// The time until a batch has something to do although nothing waits.
+    #[allow(dead_code)]
+    pub fn due(&self) -> Option<Duration> {
+        self.sent.due()
+    }
+
+    /// Within a transaction, before the server shuts down: deletes what has been sent, so that it isn't
+    /// sent again.
+    #[allow(dead_code)]
+    pub fn finish(&mut self) {
+        self.begin();
+        let Some(relations) = self.find_relations() else {
+            return;
+        };
+        if be_the_deliverer(&relations, Wait::No) {
+            self.sent.delete_old(&relations, true).unwrap_or_else(raise);
+        }
+    }
+
     /// The transaction of the batch has committed, or of setting a message aside.
     pub fn committed(&mut self) {
         self.waiting.truncate(self.waiting.len() - self.handled);
-        self.delivered += self.sent as i64;
-        self.left -= self.sent;
+        self.delivered += self.sending.len() as i64;
+        self.left -= self.sending.len();
+        self.sent.committed();
         self.begin();
         self.size = (self.size * 2).min(BATCH_MESSAGES);
         if self.waiting.is_empty() {
@@ -186,17 +247,25 @@ impl Drain {
     pub fn failed(&mut self, failure: Failure) -> Next {
         let (before, complete) = (self.handled, self.complete);
         self.begin();
-        if failure.is_transient() || complete || self.waiting.is_empty() {
+        let Some(first) = self.waiting.last().filter(|_| !complete) else {
+            // Nothing to do with a message.
             self.forget();
             return Next::BackOff(failure);
-        }
+        };
         if before > 0 {
             // Those before it can be sent. Then it is the first.
             self.size = before;
             return Next::Retry;
         }
-        self.failure = Some(failure);
         self.size = 1;
+        if failure.is_transient() {
+            let (id, times) = self.blamed;
+            self.blamed = (first.id, if id == first.id { times + 1 } else { 1 });
+            if self.blamed.1 < ATTEMPTS {
+                return Next::BackOff(failure);
+            }
+        }
+        self.failure = Some(failure);
         Next::SetAside
     }
 
@@ -208,10 +277,12 @@ impl Drain {
     }
 
     fn try_set_aside(&mut self) -> Result<(), Error> {
+        let Some(relations) = self.find_relations() else {
+            return Ok(());
+        };
         let (Some(failure), Some(waiting)) = (self.failure.take(), self.waiting.last()) else {
             return Ok(());
         };
-        let relations = Relations::required()?;
         be_the_deliverer(&relations, Wait::Yes);
         failed::set_aside(&relations, waiting.id, waiting.tid, &failure)?;
         self.handled = 1;
@@ -219,16 +290,27 @@ impl Drain {
         totals::add(&relations, 0, 1)
     }
 
-    /// Forgets everything: the next batch looks at all rows.
-    pub fn forget(&mut self) {
+    /// Forgets what waits: the next batch looks at all rows.
+    fn forget(&mut self) {
         self.waiting.clear();
         (self.done, self.reading, self.failure, self.cut) = (None, None, None, false);
         self.size = BATCH_MESSAGES;
     }
 
     /// Looks for messages of transactions that have ended since the last look.
-    fn read(&mut self, relations: &Relations, queue: &Heap, snapshot: &Snapshot) {
+    fn read(
+        &mut self,
+        relations: &Relations,
+        queue: &Heap,
+        snapshot: &Snapshot,
+    ) -> Result<(), Error> {
         let seen = snapshot.seen();
+        let sent = match self.done {
+            None => self
+                .sent
+                .read(relations, snapshot, self.keeps_in.is_some())?,
+            Some(_) => HashSet::new(),
+        };
         let mut found = Found {
             waiting: Vec::new(),
             most: REMEMBERED.min(self.left),
@@ -237,10 +319,10 @@ impl Drain {
         let mut look = |xids| {
             queue.scan(snapshot, relations.index, xids, |row| {
                 interrupt::check();
-                found.add(Waiting {
-                    id: row.int8(column::ID),
-                    tid: row.tid,
-                });
+                let id = row.int8(column::ID);
+                if !sent.contains(&id) {
+                    found.add(Waiting { id, tid: row.tid });
+                }
                 true
             });
         };
@@ -264,6 +346,7 @@ impl Drain {
         } else {
             self.reading = Some(seen);
         }
+        Ok(())
     }
 
     fn send(&mut self, queue: &Heap, snapshot: &Snapshot) -> Result<(), Error> {
@@ -279,8 +362,10 @@ impl Drain {
             });
             if let Some(Some(sent)) = sent {
                 bytes += sent?;
-                queue.delete(waiting.tid);
-                self.sent += 1;
+                if self.keeps_in.is_none() {
+                    queue.delete(waiting.tid);
+                }
+                self.sending.push((id, waiting.tid));
             }
             self.handled += 1;
             if bytes >= BATCH_BYTES {

@@ -4,7 +4,7 @@ use super::relations::Relations;
 use super::{column, text};
 use crate::error::Error;
 use crate::pg::failure::Failure;
-use crate::pg::heap::{Tid, Value, Xids};
+use crate::pg::heap::{Access, Tid, Value, Xids};
 use crate::pg::snapshot::{Snapshot, current_xid};
 use crate::pg::transaction;
 use crate::worker;
@@ -22,7 +22,7 @@ mod failed_column {
 
 /// Moves a message from the queue, if it is still there.
 pub fn set_aside(relations: &Relations, id: i64, tid: Tid, failure: &Failure) -> Result<(), Error> {
-    let queue = relations.queue()?;
+    let queue = relations.queue(Access::Write)?;
     let failed = relations.failed()?;
     Snapshot::with_latest(|snapshot| {
         let moved = queue.fetch(tid, queue.pages(), snapshot, |row| {
@@ -54,7 +54,7 @@ pub fn set_aside(relations: &Relations, id: i64, tid: Tid, failure: &Failure) ->
 /// Puts one message, or all, back into the queue; answers how many.
 pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     let relations = Relations::required()?;
-    let queue = relations.queue()?;
+    let queue = relations.queue(Access::Write)?;
     if !queue.has_only_index(relations.index) {
         return Err(Error::AlteredQueue);
     }

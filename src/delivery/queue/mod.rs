@@ -6,6 +6,7 @@
 mod drain;
 mod failed;
 mod relations;
+mod sent;
 mod totals;
 
 pub use drain::{Drain, Next, Progress};
@@ -14,7 +15,7 @@ pub use failed::{discard, retry};
 use crate::delivery::notify::in_database_encoding;
 use crate::error::Error;
 use crate::pg::failure::in_subtransaction;
-use crate::pg::heap::{Value, Xids};
+use crate::pg::heap::{Access, Value, Xids};
 use crate::pg::lock::{self, Wait};
 use crate::pg::snapshot::{Seen, Snapshot, current_xid};
 use crate::pg::varlena::Varlena;
@@ -73,7 +74,7 @@ impl Place {
         attachment: Option<&Attachment>,
     ) -> Result<(), Error> {
         let xid = current_xid();
-        let queue = self.relations.queue()?;
+        let queue = self.relations.queue(Access::Write)?;
         if !queue.has_only_index(self.relations.index) {
             return Err(Error::AlteredQueue);
         }
@@ -127,7 +128,7 @@ pub fn deliver(max: usize) -> Result<i64, Error> {
     be_the_deliverer(&relations, Wait::Yes);
     // What the transaction has queued itself is sent, too.
     transaction::next_command();
-    let mut drain = Drain::of_at_most(max);
+    let mut drain = Drain::of_session(max);
     loop {
         interrupt::check();
         match in_subtransaction(|| drain.batch()) {
@@ -177,24 +178,45 @@ pub fn wait_delivered(timeout: Duration) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Whether a message of those transactions is in the queue still.
+/// Whether a message of those transactions waits still.
 fn has_any_of(relations: &Relations, transactions: &Seen) -> Result<bool, Error> {
-    let queue = relations.queue()?;
+    let queue = relations.queue(Access::Read)?;
     let mut found = false;
     Snapshot::with_latest(|snapshot| {
-        queue.scan(
-            snapshot,
-            relations.index,
-            Xids::Before(transactions.next),
-            |row| {
-                interrupt::check();
-                found = transactions.has_ended(row.int8(column::XID) as u64);
-                !found
-            },
-        );
-    });
+        let sent = sent::ids(relations, snapshot)?;
+        let xids = Xids::Before(transactions.next);
+        queue.scan(snapshot, relations.index, xids, |row| {
+            interrupt::check();
+            found = transactions.has_ended(row.int8(column::XID) as u64)
+                && !sent.contains(&row.int8(column::ID));
+            !found
+        });
+        Ok::<_, Error>(())
+    })?;
     queue.close();
     Ok(found)
+}
+
+/// How many messages wait, and since when the oldest.
+pub fn waiting() -> Result<(i64, Option<i64>), Error> {
+    let relations = Relations::required()?;
+    let queue = relations.queue(Access::Read)?;
+    let (mut count, mut oldest) = (0, None);
+    Snapshot::with_latest(|snapshot| {
+        let sent = sent::ids(&relations, snapshot)?;
+        queue.scan(snapshot, relations.index, Xids::All, |row| {
+            interrupt::check();
+            if !sent.contains(&row.int8(column::ID)) {
+                count += 1;
+                let queued_at = row.int8(column::QUEUED_AT);
+                oldest = Some(oldest.map_or(queued_at, |oldest: i64| oldest.min(queued_at)));
+            }
+            true
+        });
+        Ok::<_, Error>(())
+    })?;
+    queue.close();
+    Ok((count, oldest))
 }
 
 /// Text for a row, from UTF-8.

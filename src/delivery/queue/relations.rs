@@ -1,7 +1,7 @@
 //! Where the queue is in this database.
 
 use crate::error::Error;
-use crate::pg::heap::Heap;
+use crate::pg::heap::{Access, Heap};
 use crate::pg::{catalog, invalidation};
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -17,6 +17,7 @@ pub struct Relations {
     pub index: pg_sys::Oid,
     /// Of the queue's `id`.
     pub ids: pg_sys::Oid,
+    sent: pg_sys::Oid,
     failed: pg_sys::Oid,
     totals: pg_sys::Oid,
 }
@@ -42,6 +43,7 @@ impl Relations {
             queue: relation(c"_sio_queue")?,
             index: relation(c"_sio_queue_xid")?,
             ids: relation(c"_sio_queue_id")?,
+            sent: relation(c"_sio_sent")?,
             failed: relation(c"_sio_failed")?,
             totals: relation(c"_sio_totals")?,
         };
@@ -59,20 +61,29 @@ impl Relations {
     }
 
     /// With `xid`, `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`.
-    pub fn queue(&self) -> Result<Heap, Error> {
-        Heap::open(self.queue, 7).ok_or(Error::NoQueue)
+    pub fn queue(&self, access: Access) -> Result<Heap, Error> {
+        open(self.queue, 7, access)
+    }
+
+    /// With `incarnation`, `sent_at`, `ids`.
+    pub fn sent(&self, access: Access) -> Result<Heap, Error> {
+        open(self.sent, 3, access)
     }
 
     /// With `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`, `failed_at`,
     /// `sqlstate`, `error`.
     pub fn failed(&self) -> Result<Heap, Error> {
-        Heap::open(self.failed, 9).ok_or(Error::NoQueue)
+        open(self.failed, 9, Access::Write)
     }
 
     /// With `delivered`, `failed`, `batches`.
     pub fn totals(&self) -> Result<Heap, Error> {
-        Heap::open(self.totals, 3).ok_or(Error::NoQueue)
+        open(self.totals, 3, Access::Write)
     }
+}
+
+fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Result<Heap, Error> {
+    Heap::open(table, columns, access).ok_or(Error::NoQueue)
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {
@@ -82,6 +93,7 @@ fn forget(relation: Option<pg_sys::Oid>) {
                 known.queue,
                 known.index,
                 known.ids,
+                known.sent,
                 known.failed,
                 known.totals,
             ]
