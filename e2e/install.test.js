@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../harness/clients.js';
 import { assertEmits } from '../harness/emits.js';
-import { CALLS, FUNCTIONS, LIVE_FUNCTIONS, SENDERS } from '../harness/functions.js';
+import { CALLS, FUNCTIONS, LIVE_FUNCTIONS, QUEUE_FUNCTIONS, SENDERS } from '../harness/functions.js';
 import { startPostgres } from '../harness/postgres.js';
 import { refused } from '../harness/refusals.js';
 import {
@@ -69,9 +69,10 @@ describe('the extension', () => {
              p.prosecdef AS definer, p.proisstrict AS strict, pg_get_function_result(p.oid) AS result,
              pg_get_function_arguments(p.oid) AS arguments
         FROM pg_proc p WHERE p.proname LIKE 'sio\\_%'`);
-    assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS)].sort());
+    const others = { ...LIVE_FUNCTIONS, ...QUEUE_FUNCTIONS };
+    assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS, ...Object.keys(others)].sort());
     for (const row of rows) {
-      assert.deepEqual(row.parameters ?? [], LIVE_FUNCTIONS[row.name] ?? Object.keys(CALLS[row.name]), row.name);
+      assert.deepEqual(row.parameters ?? [], others[row.name] ?? Object.keys(CALLS[row.name]), row.name);
       // Only what has parameters can be strict to any effect.
       assert.deepEqual([row.definer, row.strict && row.parameters !== null], [false, false], row.name);
       if (SENDERS.includes(row.name)) assert.deepEqual([row.volatile, row.parallel, row.result], ['v', 'u', 'void'], row.name);
@@ -98,6 +99,15 @@ describe('the extension', () => {
     for (const [name, expected] of [['sio_emit_changes', 'trigger'], ['sio_watch', 'void'], ['sio_unwatch', 'integer']]) {
       const row = rows.find((each) => each.name === name);
       assert.deepEqual([row.result, row.volatile, row.parallel], [expected, 'v', 'u'], name);
+    }
+    for (const [name, args, result] of [
+      ['sio_deliver', 'max_messages integer DEFAULT 10000', 'bigint'],
+      ['sio_wait_delivered', `timeout interval DEFAULT '00:00:30'::interval`, 'boolean'],
+      ['sio_retry', 'id bigint DEFAULT NULL::bigint', 'bigint'],
+      ['sio_discard', 'id bigint DEFAULT NULL::bigint', 'bigint'],
+    ]) {
+      const row = rows.find((each) => each.name === name);
+      assert.deepEqual([row.arguments.replaceAll('"', ''), row.result, row.volatile, row.parallel], [args, result, 'v', 'u'], name);
     }
     const { result } = rows.find(({ name }) => name === 'sio_encode');
     assert.equal(result, 'TABLE(channel text, message jsonb, bytes integer, attachment boolean)');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../harness/clients.js';
-import { call, FUNCTIONS, LIVE_FUNCTIONS, SENDERS } from '../harness/functions.js';
+import { call, FUNCTIONS, LIVE_FUNCTIONS, QUEUE_FUNCTIONS, SENDERS } from '../harness/functions.js';
 import { listen } from '../harness/listener.js';
 import { startPostgres } from '../harness/postgres.js';
 import { refused } from '../harness/refusals.js';
@@ -45,10 +45,13 @@ describe('rights', () => {
       const { rows } = await admin.query(`
         SELECT f.name, p.proacl::text AS acl FROM (${MEMBER_FUNCTIONS}) f JOIN pg_proc p ON p.oid = f.oid`);
       const names = new Set(rows.map(({ name }) => name));
-      for (const name of [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS)]) assert.ok(names.has(name), `${name} is a member of the extension`);
+      const all = [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS), ...Object.keys(QUEUE_FUNCTIONS)];
+      for (const name of all) assert.ok(names.has(name), `${name} is a member of the extension`);
       for (const { name, acl } of rows) {
         const granted = acl.replace(/^{|}$/g, '').split(',').map((item) => item.split('=')[0]);
-        assert.deepEqual(granted.filter((role) => !['postgres', EMITTER_ROLE].includes(role)), [], `${name}: ${acl}`);
+        // What sio_status is made of.
+        const monitors = name.startsWith('_sio_') ? ['pg_monitor'] : [];
+        assert.deepEqual(granted.filter((role) => !['postgres', EMITTER_ROLE, ...monitors].includes(role)), [], `${name}: ${acl}`);
       }
       const { rows: open } = await admin.query(
         `SELECT name FROM (${MEMBER_FUNCTIONS}) f WHERE has_function_privilege('nobody', f.oid, 'EXECUTE')`,

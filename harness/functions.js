@@ -30,6 +30,14 @@ export const LIVE_FUNCTIONS = {
   sio_unwatch: ['table_name', 'name'],
 };
 
+/** Those of queued delivery, with their parameters. */
+export const QUEUE_FUNCTIONS = {
+  sio_deliver: ['max_messages'],
+  sio_wait_delivered: ['timeout'],
+  sio_retry: ['id'],
+  sio_discard: ['id'],
+};
+
 /** Those that send something. */
 export const SENDERS = FUNCTIONS.filter((name) => !['sio_encode', 'sio_cleanup', 'sio_buffer'].includes(name));
 

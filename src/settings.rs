@@ -39,6 +39,11 @@ pub enum Delivery {
 /// Default 30 seconds, as the servers'.
 static CLEANUP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 
+/// Milliseconds after the start of the server in which the background worker sends nothing. Default 5
+/// seconds: adapters of all releases whose connection was cut try again after 1 to 3 seconds
+/// (`scheduleReconnection` in the adapter).
+static RESTART_DELAY: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+
 /// Called once, when the library is loaded.
 pub fn register() {
     TextSetting {
@@ -95,6 +100,16 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_int_guc(
+        c"socketio_emitter.restart_delay",
+        c"Time after the start of the server in which the background worker sends nothing.",
+        c"What is sent before the Socket.IO servers listen again, reaches nobody.",
+        &RESTART_DELAY,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
     reserve_prefix();
 }
 
@@ -123,6 +138,11 @@ pub fn require_rooms() -> bool {
 
 pub fn delivery() -> Delivery {
     DELIVERY.get()
+}
+
+#[allow(dead_code)]
+pub fn restart_delay() -> Duration {
+    Duration::from_millis(RESTART_DELAY.get() as u64)
 }
 
 /// `None`: no cleanups.
