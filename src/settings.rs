@@ -140,13 +140,11 @@ pub fn delivery() -> Delivery {
     DELIVERY.get()
 }
 
-#[allow(dead_code)]
 pub fn restart_delay() -> Duration {
     Duration::from_millis(RESTART_DELAY.get() as u64)
 }
 
 /// `None`: no cleanups.
-#[allow(dead_code)]
 pub fn cleanup_interval() -> Option<Duration> {
     match CLEANUP_INTERVAL.get() {
         0 => None,

@@ -269,8 +269,8 @@ fn update_created_at(rows: &[&Row]) {
 
 /// Deletes rows older than `age`, beside servers that do the same: rows that somebody is deleting
 /// are left to them, and those of this transaction to the servers that will be told of them.
-/// Answers how many it deleted.
-pub fn delete_older_than(age: Interval) -> Result<i64, Error> {
+/// Answers how many it deleted, `limit` at most.
+pub fn delete_older_than(age: Interval, limit: Option<i64>) -> Result<i64, Error> {
     let table = Table::current()?;
     table.check_shape()?;
     let own: Vec<i64> = UNCOMMITTED.with_borrow(|rows| {
@@ -282,9 +282,13 @@ pub fn delete_older_than(age: Interval) -> Result<i64, Error> {
     let sql = table.statement(
         "DELETE FROM {} WHERE id IN (
              SELECT id FROM {} WHERE created_at < clock_timestamp() - $1 AND id <> ALL ($2)
-             FOR UPDATE SKIP LOCKED)",
+             LIMIT $3 FOR UPDATE SKIP LOCKED)",
     );
-    let arguments = [DatumWithOid::from(age), DatumWithOid::from(own)];
+    let arguments = [
+        DatumWithOid::from(age),
+        DatumWithOid::from(own),
+        DatumWithOid::from(limit),
+    ];
     let deleted = owner::run_as(table.owner, || execute(&sql, &arguments));
     Ok(deleted as i64)
 }

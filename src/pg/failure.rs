@@ -6,7 +6,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
 use std::panic::AssertUnwindSafe;
 
 /// An ERROR that was caught.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     code: PgSqlErrorCode,
     pub message: String,
@@ -81,15 +81,25 @@ impl Failure {
 
     /// Raises it again.
     pub fn raise(self) -> ! {
-        let mut report =
-            ErrorReport::new(self.code, in_any_encoding(self.message), "socketio_emitter");
-        if let Some(detail) = self.detail {
-            report = report.set_detail(in_any_encoding(detail));
-        }
-        if let Some(hint) = self.hint {
-            report = report.set_hint(in_any_encoding(hint));
-        }
-        report.report(PgLogLevel::ERROR);
+        let message = self.message.clone();
+        self.report(message).report(PgLogLevel::ERROR);
         unreachable!("an ERROR doesn't return")
+    }
+
+    /// Writes a line into the server's log: `before`, and the message.
+    pub fn log(&self, before: &str) {
+        let message = format!("{before}: {}", self.message);
+        self.report(message).report(PgLogLevel::LOG);
+    }
+
+    fn report(&self, message: String) -> ErrorReport {
+        let mut report = ErrorReport::new(self.code, in_any_encoding(message), "socketio_emitter");
+        if let Some(detail) = &self.detail {
+            report = report.set_detail(in_any_encoding(detail.clone()));
+        }
+        if let Some(hint) = &self.hint {
+            report = report.set_hint(in_any_encoding(hint.clone()));
+        }
+        report
     }
 }

@@ -1,5 +1,6 @@
 //! Cancelling, and waiting so that it is possible.
 
+use crate::pg::latch;
 use pgrx::pg_sys;
 use std::time::Duration;
 
@@ -11,16 +12,6 @@ pub fn check() {
 
 /// Waits for so long, and no longer than until the statement is cancelled or the session ended.
 pub fn sleep(time: Duration) {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: the session's own latch.
-    unsafe {
-        pg_sys::WaitLatch(
-            pg_sys::MyLatch,
-            events as i32,
-            time.as_millis().max(1) as std::ffi::c_long,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
+    latch::sleep(time);
     check();
 }

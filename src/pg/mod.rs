@@ -6,8 +6,10 @@
 
 #![allow(unsafe_code)]
 
+pub mod background;
 pub mod catalog;
 pub mod column;
+pub mod database;
 pub mod datum;
 pub mod encoding;
 pub mod failure;
@@ -15,6 +17,7 @@ pub mod guc;
 pub mod heap;
 pub mod interrupt;
 pub mod invalidation;
+pub mod latch;
 pub mod lock;
 pub mod memory;
 pub mod notify;
@@ -22,7 +25,10 @@ pub mod owner;
 pub mod result;
 pub mod row;
 pub mod sequence;
+pub mod shared;
 pub mod snapshot;
 pub mod transaction;
+pub mod transaction_end;
 pub mod trigger;
+pub mod utility;
 pub mod varlena;

@@ -109,7 +109,6 @@ pub enum Next {
 
 impl Drain {
     /// The background worker's.
-    #[allow(dead_code)]
     pub fn of_worker(incarnation: i64) -> Self {
         Self::new(usize::MAX, Some(incarnation))
     }
@@ -150,7 +149,12 @@ impl Drain {
     /// transaction must not commit then.
     pub fn batch(&mut self) -> Progress {
         self.begin();
-        self.try_batch().unwrap_or_else(raise)
+        match self.try_batch() {
+            Ok(progress) => progress,
+            // It was dropped while this transaction waited for its lock.
+            Err(Error::NoQueue) if self.find_relations().is_none() => Progress::NoExtension,
+            Err(error) => raise(error),
+        }
     }
 
     fn begin(&mut self) {
@@ -209,14 +213,12 @@ impl Drain {
     }
 
     /// The time until a batch has something to do although nothing waits.
-    #[allow(dead_code)]
     pub fn due(&self) -> Option<Duration> {
         self.sent.due()
     }
 
     /// Within a transaction, before the server shuts down: deletes what has been sent, so that it isn't
     /// sent again.
-    #[allow(dead_code)]
     pub fn finish(&mut self) {
         self.begin();
         let Some(relations) = self.find_relations() else {

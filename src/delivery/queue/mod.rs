@@ -97,13 +97,12 @@ impl Place {
     }
 }
 
-/// Once per session.
+/// With the first message of the session.
 fn warn_if_nobody_delivers() {
     thread_local! {
-        static WARNED: Cell<bool> = const { Cell::new(false) };
+        static ASKED: Cell<bool> = const { Cell::new(false) };
     }
-    if !WARNED.get() && !worker::will_deliver() {
-        WARNED.set(true);
+    if !ASKED.replace(true) && !worker::will_deliver() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             "no background worker delivers queued messages of this database",

@@ -12,8 +12,7 @@ use crate::error::Error;
 use crate::pg::heap::{Access, Tid, Value, Xids};
 use crate::pg::snapshot::Snapshot;
 use crate::pg::varlena::Varlena;
-use crate::pg::{interrupt, transaction};
-use crate::worker;
+use crate::pg::{interrupt, shared, transaction};
 use pgrx::pg_sys;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -137,7 +136,7 @@ impl Sent {
         mine: bool,
     ) -> Result<HashSet<i64>, Error> {
         let notes = relations.sent(Access::Write)?;
-        let current = worker::incarnation();
+        let current = shared::incarnation();
         let mut stale = Vec::new();
         let mut batches = Vec::new();
         notes.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
@@ -181,7 +180,7 @@ impl Sent {
 /// The messages that have been sent and are in the queue still, as the snapshot sees them.
 pub fn ids(relations: &Relations, snapshot: &Snapshot) -> Result<HashSet<i64>, Error> {
     let notes = relations.sent(Access::Read)?;
-    let current = worker::incarnation();
+    let current = shared::incarnation();
     let mut ids = HashSet::new();
     notes.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
         if current == Some(row.int8(sent_column::INCARNATION))

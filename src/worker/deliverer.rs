@@ -1,0 +1,333 @@
+//! The worker of a database: sends what is queued, and deletes old attachments.
+//!
+//! While it sleeps it holds no transaction, no lock and no snapshot.
+
+use crate::delivery;
+use crate::delivery::queue::{Drain, Next, Progress};
+use crate::pg::failure::Failure;
+use crate::pg::{background, database, shared};
+use crate::settings;
+use crate::worker::backoff::BackOff;
+use crate::worker::slots::{self, End, Slot, State};
+use crate::worker::trouble::Trouble;
+use pgrx::datum::Interval;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use std::ffi::CStr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// From the start of a batch that sent something to the start of the next, unless the first was full: what is
+/// committed meanwhile wakes nobody, and goes out together.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Between two looks at how far the servers are behind.
+const FOR_LISTENERS: Duration = Duration::from_secs(1);
+
+/// A look at the queue without being woken: nothing relies on it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Servers fetch an attachment within seconds.
+const OLD_ATTACHMENT_SECONDS: i64 = 30;
+
+/// Attachments that are deleted at a time.
+const CLEANUP: i64 = 1_000;
+
+/// What Postgres's own background processes set (`AutoVacWorkerMain` in
+/// `src/backend/postmaster/autovacuum.c`), and what a worker needs beyond it.
+const SETTINGS: &[(&CStr, &CStr)] = &[
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"statement_timeout", c"0"),
+    (c"transaction_timeout", c"0"),
+    (c"idle_in_transaction_session_timeout", c"0"),
+    (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_read_only", c"off"),
+    // Shorter than deadlock_timeout usually is, so that nobody else is chosen as a deadlock's victim, and
+    // DROP EXTENSION needn't wait.
+    (c"lock_timeout", c"200ms"),
+    // A batch that a crash of the server takes back is sent again.
+    (c"synchronous_commit", c"off"),
+    (c"pg_stat_statements.track", c"none"),
+];
+
+static MINE: OnceLock<Slot> = OnceLock::new();
+
+/// The process, from its start to its end.
+pub fn main(index: usize) {
+    let Some(slot) = Slot::by_index(index) else {
+        return;
+    };
+    let Some(database) = slot.database() else {
+        return;
+    };
+    if !slot.attach() {
+        return;
+    }
+    let _ = MINE.set(slot);
+    background::at_exit(|| {
+        if let Some(slot) = MINE.get() {
+            slot.detach();
+        }
+    });
+    if is_leaving(&slot) {
+        return;
+    }
+    background::connect(Some(database));
+    for (name, value) in SETTINGS {
+        background::set(name, value);
+    }
+    let mut deliverer = Deliverer::new(slot);
+    deliverer.wait_for_servers();
+    deliverer.run();
+    if background::is_told_to_end() {
+        deliverer.finish();
+        slot.set_end(End::Terminated);
+        background::end();
+    }
+}
+
+/// When the queue is looked at next.
+enum When {
+    AtOnce,
+    NotBefore(Instant),
+    /// Somebody has committed something, but not before that.
+    Woken(Instant),
+    Never,
+}
+
+struct Deliverer {
+    slot: Slot,
+    database: String,
+    drain: Drain,
+    is_confirmed: bool,
+    delivery: Trouble,
+    cleanup: Trouble,
+    after_failure: BackOff,
+    for_session: BackOff,
+    cleaned_at: Instant,
+    cleanup_has_more: bool,
+}
+
+impl Deliverer {
+    fn new(slot: Slot) -> Self {
+        Self {
+            slot,
+            database: String::new(),
+            drain: Drain::of_worker(shared::incarnation().unwrap_or_default()),
+            is_confirmed: false,
+            delivery: Trouble::with("delivery of queued messages"),
+            cleanup: Trouble::with("deletion of old attachments"),
+            after_failure: BackOff::new(Duration::from_millis(100), Duration::from_secs(30)),
+            for_session: BackOff::new(Duration::from_millis(50), Duration::from_secs(1)),
+            cleaned_at: Instant::now(),
+            cleanup_has_more: false,
+        }
+    }
+
+    /// After a start of the server: what is sent before the Socket.IO servers listen again is lost to them.
+    fn wait_for_servers(&self) {
+        self.slot.set_state(State::WaitingForServers);
+        background::report_activity(None);
+        loop {
+            let rest = settings::restart_delay().saturating_sub(slots::launched_ago());
+            if rest.is_zero() || background::is_told_to_end() || self.slot.is_asked_to_leave() {
+                return;
+            }
+            background::wait(rest);
+            background::reload_settings();
+        }
+    }
+
+    /// Before the server ends: what has arrived isn't sent again after its next start.
+    fn finish(&mut self) {
+        if background::server_is_ending() {
+            match background::transaction(|| self.drain.finish()) {
+                Ok(()) => self.drain.committed(),
+                Err(failure) => self.tell(&failure),
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        while !is_leaving(&self.slot) && !background::is_told_to_end() {
+            background::reload_settings();
+            match self.look() {
+                When::AtOnce => {}
+                When::NotBefore(time) => self.pause(time),
+                When::Woken(time) => {
+                    self.pause(time);
+                    self.sleep();
+                }
+                When::Never => {
+                    self.slot.set_end(End::NotNeeded);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self) -> When {
+        let began = Instant::now();
+        self.slot.take_pending();
+        self.begin(State::Delivering, c"delivering queued messages");
+        let next = match background::transaction(|| {
+            if self.database.is_empty() {
+                self.database = database::name();
+            }
+            self.drain.batch()
+        }) {
+            Ok(Progress::NoExtension) => return When::Never,
+            Ok(progress) => {
+                self.drain.committed();
+                self.after(progress, began)
+            }
+            Err(failure) => self.after_failure(failure),
+        };
+        self.confirm();
+        self.clean_up_if_due();
+        next
+    }
+
+    fn after(&mut self, progress: Progress, began: Instant) -> When {
+        if !matches!(progress, Progress::DelivererElsewhere) {
+            self.for_session.reset();
+        }
+        self.after_failure.reset();
+        match progress {
+            Progress::Sent { more: true } => return When::AtOnce,
+            Progress::ListenersBehind => {
+                self.slot.set_state(State::WaitingForListeners);
+                return When::NotBefore(began + FOR_LISTENERS);
+            }
+            Progress::DelivererElsewhere => {
+                return When::NotBefore(began + self.for_session.next());
+            }
+            Progress::Sent { more: false } | Progress::Empty | Progress::NoExtension => {}
+        }
+        self.delivery.is_over();
+        match progress {
+            Progress::Sent { .. } => When::Woken(began + PACE),
+            _ => When::Woken(began),
+        }
+    }
+
+    fn after_failure(&mut self, failure: Failure) -> When {
+        match self.drain.failed(failure.clone()) {
+            // It looks for the message that is to blame.
+            Next::Retry => When::AtOnce,
+            Next::SetAside => {
+                self.tell(&failure);
+                self.set_aside()
+            }
+            Next::BackOff(failure) => self.back_off(&failure),
+        }
+    }
+
+    fn set_aside(&mut self) -> When {
+        match background::transaction(|| self.drain.set_aside()) {
+            Ok(()) => {
+                self.drain.committed();
+                When::AtOnce
+            }
+            Err(failure) => match self.drain.failed(failure) {
+                Next::BackOff(failure) => self.back_off(&failure),
+                Next::Retry | Next::SetAside => When::AtOnce,
+            },
+        }
+    }
+
+    fn back_off(&mut self, failure: &Failure) -> When {
+        self.tell(failure);
+        self.slot.set_state(State::BackingOff);
+        When::NotBefore(Instant::now() + self.after_failure.next())
+    }
+
+    fn tell(&mut self, failure: &Failure) {
+        self.delivery.tell(&self.slot, &self.database, failure);
+    }
+
+    /// Once.
+    fn confirm(&mut self) {
+        if !self.is_confirmed {
+            self.is_confirmed = true;
+            self.slot.confirm();
+        }
+    }
+
+    fn clean_up_if_due(&mut self) {
+        if !self.cleanup_is_in().is_some_and(|time| time.is_zero()) {
+            return;
+        }
+        self.cleaned_at = Instant::now();
+        let before = self.slot.state();
+        self.begin(State::CleaningUp, c"deleting old attachments");
+        let age = Interval::from_micros(OLD_ATTACHMENT_SECONDS * 1_000_000);
+        match background::transaction(|| delete_older_than(age)) {
+            Ok(deleted) => {
+                self.cleanup.is_over();
+                self.cleanup_has_more = deleted >= CLEANUP;
+            }
+            Err(failure) => self.cleanup.tell(&self.slot, &self.database, &failure),
+        }
+        self.slot.set_state(before);
+    }
+
+    fn cleanup_is_in(&self) -> Option<Duration> {
+        let interval = settings::cleanup_interval()?;
+        if self.cleanup_has_more {
+            return Some(Duration::ZERO);
+        }
+        Some(interval.saturating_sub(self.cleaned_at.elapsed()))
+    }
+
+    fn begin(&self, state: State, doing: &CStr) {
+        self.slot.set_state(state);
+        background::report_activity(Some(doing));
+    }
+
+    /// Commits don't end it.
+    fn pause(&self, until: Instant) {
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() || self.is_to_end() {
+                return;
+            }
+            background::report_activity(None);
+            background::wait(rest);
+            if background::reload_settings() {
+                return;
+            }
+        }
+    }
+
+    fn is_to_end(&self) -> bool {
+        self.slot.is_asked_to_leave() || background::is_told_to_end()
+    }
+
+    /// Until something is committed, or something is to be deleted.
+    fn sleep(&self) {
+        self.slot.set_state(State::Idle);
+        background::report_activity(None);
+        background::report_statistics();
+        if self.slot.fall_asleep() && !self.is_to_end() {
+            let due = [self.cleanup_is_in(), self.drain.due()];
+            let first = due.into_iter().flatten().min();
+            background::wait(first.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+        }
+        self.slot.wake_up();
+    }
+}
+
+/// Raises what goes wrong, so that the transaction is aborted.
+fn delete_older_than(age: Interval) -> i64 {
+    delivery::delete_older_than(age, Some(CLEANUP))
+        .map_err(ErrorReport::from)
+        .unwrap_or_report()
+}
+
+fn is_leaving(slot: &Slot) -> bool {
+    let is_asked = slot.is_asked_to_leave();
+    if is_asked {
+        slot.set_end(End::AskedToLeave);
+    }
+    is_asked
+}
