@@ -1,7 +1,7 @@
 //! Background workers: being registered, and living as one.
 
 use crate::pg::failure::{self, Failure};
-use crate::pg::latch;
+use crate::pg::{interrupt, latch};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::ffi::{CStr, c_char, c_int};
@@ -82,7 +82,8 @@ impl Worker {
             pg_sys::MemoryContextSwitchTo(before);
             registered
         };
-        registered.then_some(Self(handle))
+        // Not `then_some`: there is nothing to free if there is no worker.
+        registered.then(|| Self(handle))
     }
 
     pub fn has_ended(&self) -> bool {
@@ -177,7 +178,14 @@ pub fn wait(timeout: Duration) {
     if !is_told_to_end() {
         latch::sleep(timeout);
     }
-    super::interrupt::check();
+    forget_cancel();
+    interrupt::check();
+}
+
+/// pg_cancel_backend() while nothing ran cancels nothing, as in a session.
+fn forget_cancel() {
+    // SAFETY: a variable of the process, which a signal handler writes.
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }
 
 /// Whether a SIGTERM came.
@@ -231,11 +239,10 @@ pub fn set(name: &CStr, value: &CStr) {
 
 /// Runs `work` in a transaction of its own. After an ERROR that is aborted, and the ERROR answered.
 pub fn transaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+    forget_cancel();
     let result = failure::catch(|| {
         // SAFETY: as the main loop of postgres.c does; the snapshot is popped again, or dropped by the abort.
         unsafe {
-            // pg_cancel_backend() while nothing ran cancels nothing.
-            (&raw mut pg_sys::QueryCancelPending).write_volatile(0);
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());

@@ -55,7 +55,8 @@ struct Launcher {
     /// When there were too few processes for another probe.
     no_probe_before: Instant,
     shortage: BackOff,
-    is_short: bool,
+    /// When one couldn't be had, the last time.
+    short: Option<Instant>,
 }
 
 struct Watch {
@@ -108,7 +109,7 @@ impl Launcher {
             seen: HashSet::new(),
             no_probe_before: Instant::now(),
             shortage: BackOff::new(SHORTEST_RETRY, LONGEST_RETRY),
-            is_short: false,
+            short: None,
         }
     }
 
@@ -178,10 +179,18 @@ impl Launcher {
             return;
         };
         if !self.databases.contains(&watch.database.to_u32()) {
-            slot.give_back(true);
+            self.give_back(slot, true);
         } else if watch.is_needed || slot.is_wanted() {
             self.start(slot);
-        } else if !slot.give_back(false) {
+        } else {
+            self.give_back(slot, false);
+        }
+    }
+
+    fn give_back(&mut self, slot: &Slot, is_gone: bool) {
+        if slot.give_back(is_gone) {
+            self.watches.remove(&slot.index());
+        } else if let Some(watch) = self.watches.get_mut(&slot.index()) {
             // Somebody has asked in this moment.
             watch.is_needed = true;
         }
@@ -197,21 +206,26 @@ impl Launcher {
         if watch.worker.is_some() {
             watch.started = Instant::now();
             self.seen.insert(watch.database.to_u32());
-            self.is_short = false;
             self.shortage.reset();
             return true;
         }
         slot.set_state(State::NoProcess);
         watch.due = Instant::now() + watch.retry.next();
         slot.set_last_error(SHORTAGE);
-        if !self.is_short {
-            self.is_short = true;
+        self.tell_of_shortage();
+        false
+    }
+
+    /// Once, as long as it lasts.
+    fn tell_of_shortage(&mut self) {
+        let before = self.short.replace(Instant::now());
+        // While it lasts, somebody is in vain again within the longest retry.
+        if before.is_none_or(|time| time.elapsed() > 2 * LONGEST_RETRY) {
             background::log_shortage(
                 SHORTAGE,
                 "Raise max_worker_processes and restart the server.",
             );
         }
-        false
     }
 
     /// Looks into databases that are new to the launcher.
@@ -236,7 +250,7 @@ impl Launcher {
                 places -= 1;
             } else {
                 self.no_probe_before = Instant::now() + self.shortage.next();
-                slot.give_back(false);
+                self.give_back(&slot, false);
             }
         }
     }

@@ -108,7 +108,10 @@ fn warn_if_nobody_delivers() {
             "no background worker delivers queued messages of this database",
             "socketio_emitter",
         )
-        .set_hint("Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.")
+        .set_hint(match worker::status().state {
+            worker::State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",
+            _ => "The view sio_status and the server's log tell why; max_worker_processes may be too small.",
+        })
         .report(PgLogLevel::WARNING);
     }
 }
