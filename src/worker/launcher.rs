@@ -117,8 +117,11 @@ impl Launcher {
     /// before.
     fn turn(&mut self) -> Instant {
         let is_told = slots::take_look();
-        for slot in Slot::all() {
-            self.hear(&slot);
+        if Slot::all()
+            .map(|slot| self.hear(&slot))
+            .fold(false, |any, ended| any | ended)
+        {
+            self.a_process_is_free();
         }
         let due: Vec<Slot> = Slot::all().filter(|slot| self.is_due(slot)).collect();
         let is_old = self.listed.is_none_or(|listed| listed.elapsed() >= LOOK);
@@ -133,11 +136,11 @@ impl Launcher {
         self.next_turn()
     }
 
-    /// What has become of its worker.
-    fn hear(&mut self, slot: &Slot) {
+    /// What has become of its worker. Answers whether it has just ended.
+    fn hear(&mut self, slot: &Slot) -> bool {
         let Some(database) = slot.database() else {
             self.watches.remove(&slot.index());
-            return;
+            return false;
         };
         let is_known = self.seen.contains(&database.to_u32());
         let watch = self
@@ -150,8 +153,21 @@ impl Launcher {
             })
             // Another launcher's, before it ended, if it isn't new.
             .or_insert_with(|| Watch::new(database, !is_known));
-        if watch.worker.as_ref().is_some_and(Worker::has_ended) {
+        let has_ended = watch.worker.as_ref().is_some_and(Worker::has_ended);
+        if has_ended {
             watch.ended(slot.end());
+        }
+        has_ended
+    }
+
+    /// For those who couldn't have one.
+    fn a_process_is_free(&mut self) {
+        let now = Instant::now();
+        self.no_probe_before = now;
+        for slot in Slot::all().filter(|slot| slot.state() == State::NoProcess) {
+            if let Some(watch) = self.watches.get_mut(&slot.index()) {
+                watch.due = now;
+            }
         }
     }
 
