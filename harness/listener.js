@@ -61,6 +61,18 @@ class Listener {
     return decode(rows[0].payload);
   }
 
+  /** The next `count` texts, in order. Nothing is sent for it: for tests of when something arrives. */
+  async take(count) {
+    const arrival = new Promise((resolve) => {
+      this.#arrived = () => this.#texts.length >= count && resolve();
+      this.#arrived();
+    });
+    await within(`${count} notifications arrived`, arrival).catch((error) => {
+      throw new Error(`${error.message}: there are ${this.#texts.length}`);
+    });
+    return this.#texts.splice(0, count);
+  }
+
   async close() {
     await this.client.end();
   }

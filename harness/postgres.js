@@ -18,6 +18,7 @@ export const SERVER_USER = process.getuid() === 0 ? idsOf('postgres') : {};
 
 const HOST = '127.0.0.1';
 const TIMEOUT = 60_000;
+const READY = 'database system is ready to accept connections';
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' };
 const DEFAULTS = { listen_addresses: HOST, unix_socket_directories: '', fsync: 'off', full_page_writes: 'off' };
 
@@ -140,12 +141,13 @@ class Cluster {
     succeed('dropdb', await this.run('dropdb', ['--force', name]));
   }
 
-  async start() {
+  /** `args`: more options of the command line. */
+  async start({ args: more = [] } = {}) {
     const log = openSync(this.logFile, 'a');
     const [command, ...args] = [
       // Should we be killed without a chance to stop it (SIGKILL), the kernel does it for us.
       ...(process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'INT', '--'] : []),
-      path.join(PG_BIN, 'postgres'), '-D', this.dataDir, '-p', String(this.port),
+      path.join(PG_BIN, 'postgres'), '-D', this.dataDir, '-p', String(this.port), ...more,
     ];
     // `detached`: a Ctrl-C in the terminal is ours to handle, and isn't sent to the server too.
     const postmaster = spawn(command, args, {
@@ -179,7 +181,22 @@ class Cluster {
 
   async restart(options) {
     await this.stop(options);
-    await this.start();
+    await this.start(options);
+  }
+
+  /** Waits for its end by itself, which `cause` brings about: with restart_after_crash off, the death of a process. */
+  async dies(cause) {
+    this.#releaseClients();
+    await cause();
+    await this.#until('die', () => !this.#postmaster);
+  }
+
+  /** `cause` makes it restart by itself. Resolves when it answers again; the connections of before are lost. */
+  async crashes(cause) {
+    const before = (await this.log()).split(READY).length;
+    this.#releaseClients();
+    await cause();
+    await this.#until('restart by itself', () => readFileSync(this.logFile, 'utf8').split(READY).length > before);
   }
 
   /** What a crash of the machine does to it: no process of the server gets to say goodbye. */
