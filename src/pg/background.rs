@@ -275,10 +275,11 @@ pub fn report_activity(doing: Option<&CStr>) {
     }
 }
 
-/// Hands over what was counted, so that autovacuum sees what was deleted. Outside of a transaction.
-pub fn report_statistics() {
+/// Hands over what was counted, so that autovacuum sees what was deleted; once a second at most, unless it is
+/// the last chance for long. Outside of a transaction.
+pub fn report_statistics(now: bool) {
     // SAFETY: as the caller says.
-    unsafe { pg_sys::pgstat_report_stat(true) };
+    unsafe { pg_sys::pgstat_report_stat(now) };
 }
 
 /// Runs `last` when the process ends, whatever ends it but a crash, while shared memory is still there.

@@ -2,16 +2,14 @@
 //!
 //! While it sleeps it holds no transaction, no lock and no snapshot.
 
-use crate::delivery;
-use crate::delivery::queue::{Drain, Next, Progress};
+use crate::delivery::queue::{self, Drain, Next, Progress};
 use crate::pg::failure::Failure;
 use crate::pg::{background, database, shared};
 use crate::settings;
 use crate::worker::backoff::BackOff;
+use crate::worker::cleanup::Cleanup;
 use crate::worker::slots::{self, End, Slot, State};
 use crate::worker::trouble::Trouble;
-use pgrx::datum::Interval;
-use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -25,12 +23,6 @@ const FOR_LISTENERS: Duration = Duration::from_secs(1);
 
 /// A look at the queue without being woken: nothing relies on it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// Servers fetch an attachment within seconds.
-const OLD_ATTACHMENT_SECONDS: i64 = 30;
-
-/// Attachments that are deleted at a time.
-const CLEANUP: i64 = 1_000;
 
 /// What Postgres's own background processes set (`AutoVacWorkerMain` in
 /// `src/backend/postmaster/autovacuum.c`), and what a worker needs beyond it.
@@ -76,6 +68,10 @@ pub fn main(index: usize) {
         background::set(name, value);
     }
     let mut deliverer = Deliverer::new(slot);
+    if !deliverer.is_needed() {
+        slot.set_end(End::NotNeeded);
+        return;
+    }
     deliverer.wait_for_servers();
     deliverer.run();
     if background::is_told_to_end() {
@@ -98,13 +94,10 @@ struct Deliverer {
     slot: Slot,
     database: String,
     drain: Drain,
-    is_confirmed: bool,
     delivery: Trouble,
-    cleanup: Trouble,
+    cleanup: Cleanup,
     after_failure: BackOff,
     for_session: BackOff,
-    cleaned_at: Instant,
-    cleanup_has_more: bool,
 }
 
 impl Deliverer {
@@ -113,25 +106,41 @@ impl Deliverer {
             slot,
             database: String::new(),
             drain: Drain::of_worker(shared::incarnation().unwrap_or_default()),
-            is_confirmed: false,
             delivery: Trouble::with("delivery of queued messages"),
-            cleanup: Trouble::with("deletion of old attachments"),
+            cleanup: Cleanup::new(),
             after_failure: BackOff::new(Duration::from_millis(100), Duration::from_secs(30)),
             for_session: BackOff::new(Duration::from_millis(50), Duration::from_secs(1)),
-            cleaned_at: Instant::now(),
-            cleanup_has_more: false,
         }
+    }
+
+    /// Whether this database has the extension: most don't, and are left at once.
+    fn is_needed(&mut self) -> bool {
+        let look = background::transaction(|| (database::name(), queue::exists()));
+        let is_needed = match look {
+            Ok((database, exists)) => {
+                self.database = database;
+                exists
+            }
+            Err(failure) => {
+                self.tell(&failure);
+                true
+            }
+        };
+        if is_needed {
+            self.slot.confirm();
+        }
+        is_needed
     }
 
     /// After a start of the server: what is sent before the Socket.IO servers listen again is lost to them.
     fn wait_for_servers(&self) {
-        self.slot.set_state(State::WaitingForServers);
-        background::report_activity(None);
         loop {
             let rest = settings::restart_delay().saturating_sub(slots::launched_ago());
-            if rest.is_zero() || background::is_told_to_end() || self.slot.is_asked_to_leave() {
+            if rest.is_zero() || self.is_to_end() {
                 return;
             }
+            self.slot.set_state(State::WaitingForServers);
+            background::report_activity(None);
             background::wait(rest);
             background::reload_settings();
         }
@@ -150,6 +159,7 @@ impl Deliverer {
     fn run(&mut self) {
         while !is_leaving(&self.slot) && !background::is_told_to_end() {
             background::reload_settings();
+            background::report_statistics(false);
             match self.look() {
                 When::AtOnce => {}
                 When::NotBefore(time) => self.pause(time),
@@ -169,12 +179,7 @@ impl Deliverer {
         let began = Instant::now();
         self.slot.take_pending();
         self.begin(State::Delivering, c"delivering queued messages");
-        let next = match background::transaction(|| {
-            if self.database.is_empty() {
-                self.database = database::name();
-            }
-            self.drain.batch()
-        }) {
+        let next = match background::transaction(|| self.drain.batch()) {
             Ok(Progress::NoExtension) => return When::Never,
             Ok(progress) => {
                 self.drain.committed();
@@ -182,7 +187,6 @@ impl Deliverer {
             }
             Err(failure) => self.after_failure(failure),
         };
-        self.confirm();
         self.clean_up_if_due();
         next
     }
@@ -228,10 +232,11 @@ impl Deliverer {
                 self.drain.committed();
                 When::AtOnce
             }
-            Err(failure) => match self.drain.failed(failure) {
-                Next::BackOff(failure) => self.back_off(&failure),
-                Next::Retry | Next::SetAside => When::AtOnce,
-            },
+            Err(failure) => {
+                // Whatever it makes of it: at once it would fail again.
+                self.drain.failed(failure.clone());
+                self.back_off(&failure)
+            }
         }
     }
 
@@ -245,38 +250,14 @@ impl Deliverer {
         self.delivery.tell(&self.slot, &self.database, failure);
     }
 
-    /// Once.
-    fn confirm(&mut self) {
-        if !self.is_confirmed {
-            self.is_confirmed = true;
-            self.slot.confirm();
-        }
-    }
-
     fn clean_up_if_due(&mut self) {
-        if !self.cleanup_is_in().is_some_and(|time| time.is_zero()) {
+        if !self.cleanup.is_in().is_some_and(|time| time.is_zero()) {
             return;
         }
-        self.cleaned_at = Instant::now();
         let before = self.slot.state();
         self.begin(State::CleaningUp, c"deleting old attachments");
-        let age = Interval::from_micros(OLD_ATTACHMENT_SECONDS * 1_000_000);
-        match background::transaction(|| delete_older_than(age)) {
-            Ok(deleted) => {
-                self.cleanup.is_over();
-                self.cleanup_has_more = deleted >= CLEANUP;
-            }
-            Err(failure) => self.cleanup.tell(&self.slot, &self.database, &failure),
-        }
+        self.cleanup.run(&self.slot, &self.database);
         self.slot.set_state(before);
-    }
-
-    fn cleanup_is_in(&self) -> Option<Duration> {
-        let interval = settings::cleanup_interval()?;
-        if self.cleanup_has_more {
-            return Some(Duration::ZERO);
-        }
-        Some(interval.saturating_sub(self.cleaned_at.elapsed()))
     }
 
     fn begin(&self, state: State, doing: &CStr) {
@@ -306,22 +287,17 @@ impl Deliverer {
     /// Until something is committed, or something is to be deleted.
     fn sleep(&self) {
         self.slot.set_state(State::Idle);
-        background::report_activity(None);
-        background::report_statistics();
-        if self.slot.fall_asleep() && !self.is_to_end() {
-            let due = [self.cleanup_is_in(), self.drain.due()];
-            let first = due.into_iter().flatten().min();
-            background::wait(first.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+        if self.slot.fall_asleep() {
+            background::report_activity(None);
+            background::report_statistics(true);
+            if !self.is_to_end() {
+                let due = [self.cleanup.is_in(), self.drain.due()];
+                let first = due.into_iter().flatten().min();
+                background::wait(first.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+            }
         }
         self.slot.wake_up();
     }
-}
-
-/// Raises what goes wrong, so that the transaction is aborted.
-fn delete_older_than(age: Interval) -> i64 {
-    delivery::delete_older_than(age, Some(CLEANUP))
-        .map_err(ErrorReport::from)
-        .unwrap_or_report()
 }
 
 fn is_leaving(slot: &Slot) -> bool {

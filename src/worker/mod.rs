@@ -3,6 +3,7 @@
 //! Here is what sessions call; `slots` is how the three talk.
 
 mod backoff;
+mod cleanup;
 mod deliverer;
 mod launcher;
 mod slots;

@@ -244,8 +244,9 @@ impl Slot {
         self.board.launcher.ring();
     }
 
-    /// The launcher needn't wait any longer to hear whether the database has the extension.
+    /// The launcher needn't wait any longer to hear whether the database has the extension: it has.
     pub fn confirm(&self) {
+        self.set_state(State::Idle);
         self.board.launcher.ring();
     }
 

@@ -8,25 +8,35 @@ use crate::worker::slots::Slot;
 pub struct Trouble {
     /// What went wrong, such as `delivery`.
     what: &'static str,
-    told: Option<String>,
+    /// What was told and isn't over: one thing may go wrong after another, again and again.
+    told: Vec<String>,
 }
+
+/// Texts to be remembered.
+const MOST: usize = 16;
 
 impl Trouble {
     pub fn with(what: &'static str) -> Self {
-        Self { what, told: None }
+        Self {
+            what,
+            told: Vec::new(),
+        }
     }
 
-    /// Shows it in `sio_status`; and in the log, unless that was the last that was told there.
+    /// Shows it in `sio_status`; and in the log, unless it was told there already.
     pub fn tell(&mut self, slot: &Slot, database: &str, failure: &Failure) {
         slot.set_last_error(&in_any_encoding(failure.message.clone()));
-        if self.told.as_ref() != Some(&failure.message) {
+        if !self.told.contains(&failure.message) {
             failure.log(&format!("{} in database \"{database}\" failed", self.what));
-            self.told = Some(failure.message.clone());
+            if self.told.len() == MOST {
+                self.told.remove(0);
+            }
+            self.told.push(failure.message.clone());
         }
     }
 
     /// The next error is told again, whatever it is.
     pub fn is_over(&mut self) {
-        self.told = None;
+        self.told.clear();
     }
 }

@@ -124,6 +124,11 @@ fn be_the_deliverer(relations: &Relations, wait: Wait) -> bool {
     lock::of_table(relations.queue_oid(), DELIVERY, wait)
 }
 
+/// Whether this database has the extension, in a version with a queue.
+pub fn exists() -> bool {
+    Relations::find().is_some()
+}
+
 /// Sends up to `max` messages within the caller's transaction and answers how many.
 pub fn deliver(max: usize) -> Result<i64, Error> {
     let relations = Relations::required()?;
