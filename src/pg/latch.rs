@@ -24,11 +24,6 @@ impl Alarm {
         self.0.store(std::ptr::null_mut(), SeqCst);
     }
 
-    /// Whether it wakes anybody.
-    pub fn is_set(&self) -> bool {
-        !self.0.load(SeqCst).is_null()
-    }
-
     pub fn ring(&self) {
         let latch = self.0.load(SeqCst);
         if !latch.is_null() {

@@ -4,6 +4,7 @@ use crate::pg::latch::Alarm;
 use crate::pg::transaction;
 use pgrx::{PGRXSharedMemory, PgAtomic, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Databases that can have a worker at the same time.
 pub const SLOTS: usize = 256;
@@ -91,6 +92,12 @@ pub fn board() -> Option<&'static Board> {
 /// Which making of the shared memory this is. `None` as with [`board`].
 pub fn incarnation() -> Option<i64> {
     board().map(|board| board.incarnation)
+}
+
+/// The time since then.
+pub fn age() -> Duration {
+    let made_at = incarnation().unwrap_or_default();
+    Duration::from_micros((transaction::clock() - made_at).max(0) as u64)
 }
 
 /// Runs `work` under the lock of the errors, which is also the one under which a database gets a slot or

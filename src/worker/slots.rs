@@ -46,6 +46,9 @@ impl State {
     }
 }
 
+/// In that time the launcher begins, if the server has a process for it.
+const START: Duration = Duration::from_secs(10);
+
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -171,7 +174,8 @@ impl Slot {
 impl Slot {
     /// Whether there is a worker, or soon.
     pub fn will_have_worker(&self) -> bool {
-        self.pid().is_some() || self.board.launcher.is_set() && self.state() != State::NoProcess
+        let launches = self.board.launched_at.load(SeqCst) != 0 || shared::age() < START;
+        self.pid().is_some() || launches && self.state() != State::NoProcess
     }
 
     /// Tells the worker that something was committed. False if the slot isn't this database's any more.
