@@ -172,7 +172,7 @@ describe('sio_deliver', () => {
       assert.equal(await deliver(other, 4), 4);
       const waiting = deliver();
       await until('the second waits for a lock', async () => {
-        const { rows } = await app.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%sio_deliver%'`);
+        const { rows } = await listener.client.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%sio_deliver%'`);
         return rows.length === 1;
       });
       await other.query('COMMIT');
@@ -288,7 +288,8 @@ describe('sio_deliver', () => {
       assert.deepEqual(more, []);
       assert.match(warning.hint, /shared_preload_libraries/);
       assert.match(warning.hint, /sio_deliver/);
-      await session.query(`${numberedBinary(2)}; BEGIN; ${numbered(3)}; COMMIT; DISCARD ALL`);
+      await session.query(`${numberedBinary(2)}; BEGIN; ${numbered(3)}; COMMIT`);
+      await session.query('DISCARD ALL');
       await session.query(`SET socketio_emitter.delivery = 'queue'; ${numbered(4)}`);
       assert.deepEqual(session.warnings(), []);
       await session.end();

@@ -53,6 +53,7 @@ describe('delivery', () => {
   describe('is queued', () => {
     it('for nobody who didn\'t ask for it', async () => {
       assert.deepEqual(await sent(BOTH), AT_ONCE);
+      await app.query(call('sio_encode')); // loads the library
       const { rows } = await app.query('SHOW socketio_emitter.delivery');
       assert.deepEqual(rows, [{ 'socketio_emitter.delivery': 'notify' }]);
     });
@@ -104,7 +105,7 @@ describe('delivery', () => {
     }
 
     it('for a function', async () => {
-      await app.query(`
+      await app.query(`${call('sio_encode')}; -- loads the library: before, only superusers may give a function its settings
         CREATE FUNCTION app.later() RETURNS void LANGUAGE plpgsql SET socketio_emitter.delivery = 'queue'
             AS $$ BEGIN PERFORM public.sio_emit('/', '{}', 'e'); PERFORM public.sio_emit_binary('/', '{}', 'e', '\\x41'); END $$;
         CREATE FUNCTION app.now() RETURNS void LANGUAGE plpgsql SET socketio_emitter.delivery = 'notify'

@@ -13,6 +13,8 @@ export async function listen(cluster, { channel = 'socket.io#/', database, user 
   return listener;
 }
 
+const MARK = '{"uid":"emitter","mark":';
+
 class Listener {
   #texts = [];
   #arrived = () => {};
@@ -31,14 +33,14 @@ class Listener {
    * comes back proves that there are no more.
    */
   async texts() {
-    const mark = JSON.stringify({ uid: 'emitter', mark: randomUUID() }); // servers listen too, and pass over it
+    const mark = `${MARK}"${randomUUID()}"}`; // servers listen too, and pass over it
     await this.client.query('SELECT pg_notify($1, $2)', [this.channel, mark]);
     const arrival = new Promise((resolve) => {
       this.#arrived = () => this.#texts.at(-1) === mark && resolve();
       this.#arrived();
     });
     await within('a notification of our own arrived', arrival);
-    return this.#texts.splice(0, this.#texts.indexOf(mark) + 1).slice(0, -1).filter((text) => text.includes('"emitter"'));
+    return this.#texts.splice(0, this.#texts.indexOf(mark) + 1).filter((text) => text.includes('"emitter"') && !text.startsWith(MARK));
   }
 
   /** The same, parsed. */

@@ -6,7 +6,7 @@ import { EMITTER_ROLE, prepareDatabase } from './roles.js';
 import { until } from './wait.js';
 
 /** Without it there is no worker, and somebody has to call sio_deliver. */
-export const PRELOAD = { shared_preload_libraries: 'socketio_emitter' };
+export const PRELOAD = { shared_preload_libraries: 'socketio_emitter', 'socketio_emitter.restart_delay': 0 };
 
 /** A server with the extension in `postgres`: a superuser's session, an ordinary one that queues, and a listener. */
 export async function startQueue({ name, conf = {}, preload = true }) {
