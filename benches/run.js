@@ -1,24 +1,36 @@
 // `make bench`: each claim of speed is a ratio measured here, in one run. Exits non-zero if a target isn't met.
+// `node benches/run.js queue`, or `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
 import { startPostgres } from '../harness/postgres.js';
 import { benchAttachments } from './attachments.js';
 import { benchEncode } from './encode.js';
 import { describeMachine } from './measure.js';
 import { benchOfficial } from './official.js';
+import { benchQueue } from './queue.js';
 import { benchTriggers } from './triggers.js';
 
-// As on a server: with fsync.
-const cluster = await startPostgres({ name: 'bench', conf: { fsync: 'on', full_page_writes: 'on', max_wal_size: '4GB' } });
-try {
-  const client = await cluster.connect();
-  await client.query('CREATE EXTENSION socketio_emitter');
-  await describeMachine(client);
-  const met = [
-    ...(await benchEncode(client)),
-    ...(await benchAttachments(client)),
-    ...(await benchTriggers(cluster)),
-  ];
-  await benchOfficial(cluster);
-  process.exitCode = met.every(Boolean) ? 0 : 1;
-} finally {
-  await cluster.stop();
+const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'snapshot'];
+const wanted = process.argv.slice(2);
+const queueParts = wanted.length === 0 || wanted.includes('queue') ? QUEUE_PARTS : QUEUE_PARTS.filter((part) => wanted.includes(part));
+
+const met = [...(wanted.length === 0 ? await benchSessions() : []), ...(await benchQueue({ parts: queueParts }))];
+process.exitCode = met.every(Boolean) ? 0 : 1;
+
+/** What a session's calls and triggers cost. */
+async function benchSessions() {
+  // As on a server: with fsync.
+  const cluster = await startPostgres({ name: 'bench', conf: { fsync: 'on', full_page_writes: 'on', max_wal_size: '4GB' } });
+  try {
+    const client = await cluster.connect();
+    await client.query('CREATE EXTENSION socketio_emitter');
+    await describeMachine(client);
+    const results = [
+      ...(await benchEncode(client)),
+      ...(await benchAttachments(client)),
+      ...(await benchTriggers(cluster)),
+    ];
+    await benchOfficial(cluster);
+    return results;
+  } finally {
+    await cluster.stop();
+  }
 }

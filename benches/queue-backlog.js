@@ -1,0 +1,48 @@
+// How fast the worker sends what has piled up.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median, play, table, verdict } from './measure.js';
+
+const SMALL = 100_000;
+const LARGE = 1_000_000;
+const ROUNDS = 3;
+
+export async function benchBacklog({ cluster, client, count }) {
+  const counter = await count();
+  const drain = (messages) => () => rate({ cluster, client, counter, messages });
+  const rounds = await play(ROUNDS, { small: drain(SMALL), large: drain(LARGE) });
+  counter.close();
+  const of = (name) => median(rounds.map((round) => round[name]));
+  const ratio = median(rounds.map(({ small, large }) => large / small));
+  table('A backlog, counted at the listener', ['messages', 'per second'], [
+    [SMALL.toLocaleString('en'), Math.round(of('small')).toLocaleString('en')],
+    [LARGE.toLocaleString('en'), Math.round(of('large')).toLocaleString('en')],
+  ]);
+  return [
+    verdict(`${LARGE.toLocaleString('en')} messages per second, at least 50,000`, of('large'), of('large') >= 50_000),
+    verdict('rate of the large backlog / of the small one, at least 0.9', ratio, ratio >= 0.9),
+  ];
+}
+
+/** Messages per second, from the first that arrives. */
+async function rate({ cluster, client, counter, messages }) {
+  // One delivers at a time: so the worker waits.
+  const holder = await cluster.connect();
+  await holder.query('BEGIN; SELECT sio_deliver(0)');
+  await client.query(`SET socketio_emitter.delivery = 'queue'`);
+  for (let queued = 0; queued < messages; queued += SMALL) {
+    await client.query(`SELECT count(sio_emit('/', '{room1}', 'event', jsonb_build_object('id', i, 'note', 'some text of a usual length')))
+      FROM generate_series(1, ${SMALL}) i`);
+  }
+  await client.query('CHECKPOINT');
+  const before = counter.count;
+  await holder.query('COMMIT');
+  await holder.end();
+  while (counter.count === before) await sleep(1);
+  const [start, first] = [performance.now(), counter.count];
+  await counter.until(before + messages);
+  const spent = performance.now() - start;
+  await client.query('SELECT sio_wait_delivered()');
+  if (counter.count !== before + messages) throw new Error(`${messages} messages, ${counter.count - before} events`);
+  await sleep(2_000); // until the worker has deleted them
+  return ((before + messages - first) * 1000) / spent;
+}
