@@ -38,9 +38,10 @@ async function rest({ cluster, count }) {
       await sleep(30);
       const arrival = new Promise((resolve) => { arrived = resolve; });
       const start = performance.now();
-      session.query(`SELECT sio_emit('/', '{}', 'e', '{"a": 1}')`);
+      const query = session.query(`SELECT sio_emit('/', '{}', 'e', '{"a": 1}')`);
       await within('the event arrived', arrival);
       times.push(performance.now() - start);
+      await query;
     }
     await session.end();
     return times;

@@ -7,13 +7,13 @@ import { benchLatency } from './queue-latency.js';
 import { benchSnapshot } from './queue-snapshot.js';
 import { benchThroughput } from './queue-throughput.js';
 
-/** A server with the worker, that flushes as one in production does. */
+/** A server with the worker, that flushes as one in production does, and with memory for the largest backlog. */
 async function startQueueing(conf = {}) {
   const cluster = await startPostgres({
     name: 'bench-queue',
     conf: {
       shared_preload_libraries: 'socketio_emitter', 'socketio_emitter.restart_delay': 0, max_connections: 200,
-      fsync: 'on', full_page_writes: 'on', max_wal_size: '8GB', ...conf,
+      fsync: 'on', full_page_writes: 'on', max_wal_size: '8GB', shared_buffers: '1GB', ...conf,
     },
   });
   const client = await cluster.connect();
