@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -78,6 +79,23 @@ export async function startStandby(primary, { name = 'standby', conf = {} } = {}
     '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--write-recovery-conf', '--checkpoint=fast', '--no-sync',
   ]);
   await cluster.configure(conf);
+  await cluster.start();
+  return cluster;
+}
+
+/** pg_upgrade of a stopped server, from this version to this version, in its quick mode: → the new one, running. */
+export async function upgradePostgres(old, { name = 'upgraded', conf = {} } = {}) {
+  const cluster = new Cluster(name, await freePort());
+  cluster.emptyData();
+  await asServerUser('initdb', [
+    '--pgdata', cluster.dataDir, '--username=postgres', '--auth=trust', '--no-sync', '--no-instructions', '--encoding=UTF8', '--locale=C',
+  ]);
+  await cluster.configure({ ...DEFAULTS, ...conf });
+  await asServerUser('pg_upgrade', [
+    '--old-bindir', PG_BIN, '--new-bindir', PG_BIN, '--old-datadir', old.dataDir, '--new-datadir', cluster.dataDir, '--username=postgres',
+    '--old-port', String(await freePort()), '--new-port', String(await freePort()), '--link',
+    '--socketdir', os.tmpdir(), // the path of a socket may have 107 bytes only
+  ], { cwd: cluster.dataDir });
   await cluster.start();
   return cluster;
 }
@@ -274,8 +292,8 @@ class Cluster {
   }
 }
 
-async function asServerUser(tool, args) {
-  const options = { ...SERVER_USER, cwd: SERVER_WORK, env: cleanEnv() };
+async function asServerUser(tool, args, { cwd = SERVER_WORK } = {}) {
+  const options = { ...SERVER_USER, cwd, env: cleanEnv() };
   succeed(tool, await capture(path.join(PG_BIN, tool), args, options));
 }
 

@@ -12,10 +12,11 @@ CREATE TABLE @extschema@._sio_queue (
     message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
     payload bytea -- of the attachment
 ) USING heap WITH (
-    -- Its rows live for milliseconds, so what matters is how many have died, not which part of the table.
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+    -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, so
+    -- that a table which has become large while a snapshot was held is cut off where its last rows were.
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_cost_delay = 0,
     autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647,
-    toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000,
+    toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50,
     toast.autovacuum_vacuum_cost_delay = 0
 );
 -- A notification is shorter than a page; payloads are MessagePack on its way to another table.
@@ -32,7 +33,7 @@ CREATE TABLE @extschema@._sio_sent (
     incarnation bigint NOT NULL, -- of the server's shared memory: a crash makes another one
     sent_at timestamptz NOT NULL,
     ids text NOT NULL -- like 1-5,7
-) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
 ALTER TABLE @extschema@._sio_sent REPLICA IDENTITY NOTHING;
 
 CREATE TABLE @extschema@._sio_failed (
@@ -53,7 +54,7 @@ CREATE TABLE @extschema@._sio_totals (
     delivered bigint NOT NULL,
     failed bigint NOT NULL,
     batches bigint NOT NULL
-) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
 ALTER TABLE @extschema@._sio_totals REPLICA IDENTITY NOTHING;
 INSERT INTO @extschema@._sio_totals VALUES (0, 0, 0);
 
