@@ -29,9 +29,9 @@ export async function plotThroughput(points, caption) {
         },
         y: { field: 'rate', type: 'quantitative', title: 'transactions per second', scale: { zero: true }, axis: { format: ',d' } },
         color: {
-          field: 'name', type: 'nominal', title: 'AFTER INSERT … FOR EACH ROW', sort: [...new Set(points.map(({ name }) => name))],
+          field: 'name', type: 'nominal', title: null, sort: [...new Set(points.map(({ name }) => name))],
           scale: { range: ['#8a8a8a', '#1a73b8', '#c8402f'] },
-          legend: { orient: 'bottom', direction: 'horizontal', labelLimit: 400, titleAnchor: 'start' },
+          legend: { orient: 'bottom', direction: 'horizontal', labelLimit: 400 },
         },
       },
     },

@@ -76,7 +76,12 @@ impl Failure {
         }
         // Classes: invalid transaction state (read-only), transaction rollback, insufficient
         // resources, operator intervention, system error; lock_not_available.
-        ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || sqlstate == "55P03"
+        ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || self.is_lock_timeout()
+    }
+
+    /// Whether somebody holds a lock (`lock_not_available`).
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sqlstate() == "55P03"
     }
 
     /// Raises it again.

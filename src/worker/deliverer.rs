@@ -97,6 +97,7 @@ struct Deliverer {
     delivery: Trouble,
     cleanup: Cleanup,
     after_failure: BackOff,
+    /// For a lock that a session holds.
     for_session: BackOff,
 }
 
@@ -243,7 +244,12 @@ impl Deliverer {
     fn back_off(&mut self, failure: &Failure) -> When {
         self.tell(failure);
         self.slot.set_state(State::BackingOff);
-        When::NotBefore(Instant::now() + self.after_failure.next())
+        let pause = if failure.is_lock_timeout() {
+            self.for_session.next()
+        } else {
+            self.after_failure.next()
+        };
+        When::NotBefore(Instant::now() + pause)
     }
 
     fn tell(&mut self, failure: &Failure) {

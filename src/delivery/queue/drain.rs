@@ -32,6 +32,9 @@ const REMEMBERED: usize = 2_000_000;
 /// off between them, for a minute in all.
 const ATTEMPTS: u32 = 10;
 
+/// The same where somebody holds a lock, for which the worker waits a second each time: ten minutes.
+const ATTEMPTS_AT_A_LOCK: u32 = 600;
+
 /// Share of Postgres's queue of notifications above which nothing more is put into it. When it is full,
 /// which takes a listener that doesn't listen, every transaction of the server that notifies fails.
 const QUEUE_USAGE: f64 = 0.5;
@@ -59,8 +62,8 @@ pub struct Drain {
     handled: usize,
     /// Which of those it has sent.
     sending: Vec<(i64, Tid)>,
-    /// Whether nothing is left of the batch but to commit it.
-    complete: bool,
+    /// Whether a message is being sent, so that an error is about it.
+    at_message: bool,
     delivered: i64,
     /// Messages that may still be sent, for a caller that wants a number of them.
     left: usize,
@@ -129,7 +132,7 @@ impl Drain {
             size: BATCH_MESSAGES,
             handled: 0,
             sending: Vec::new(),
-            complete: false,
+            at_message: false,
             delivered: 0,
             left: messages,
             failure: None,
@@ -158,7 +161,7 @@ impl Drain {
     }
 
     fn begin(&mut self) {
-        (self.handled, self.complete) = (0, false);
+        (self.handled, self.at_message) = (0, false);
         self.sending.clear();
         self.sent.begin();
     }
@@ -184,7 +187,6 @@ impl Drain {
             return Ok(Progress::Empty);
         }
         if queue_usage() > QUEUE_USAGE {
-            self.complete = true;
             self.sent.delete_old(&relations, false)?;
             return Ok(Progress::ListenersBehind);
         }
@@ -196,7 +198,6 @@ impl Drain {
             self.send(&queue, snapshot)
         })?;
         queue.close();
-        self.complete = true;
         self.sent.delete_old(&relations, false)?;
         if self.handled == 0 {
             return Ok(Progress::Empty);
@@ -247,10 +248,9 @@ impl Drain {
 
     /// The transaction of the batch was aborted.
     pub fn failed(&mut self, failure: Failure) -> Next {
-        let (before, complete) = (self.handled, self.complete);
+        let (before, at_message) = (self.handled, self.at_message);
         self.begin();
-        let Some(first) = self.waiting.last().filter(|_| !complete) else {
-            // Nothing to do with a message.
+        let Some(first) = self.waiting.last().filter(|_| at_message) else {
             self.forget();
             return Next::BackOff(failure);
         };
@@ -263,7 +263,12 @@ impl Drain {
         if failure.is_transient() {
             let (id, times) = self.blamed;
             self.blamed = (first.id, if id == first.id { times + 1 } else { 1 });
-            if self.blamed.1 < ATTEMPTS {
+            let attempts = if failure.is_lock_timeout() {
+                ATTEMPTS_AT_A_LOCK
+            } else {
+                ATTEMPTS
+            };
+            if self.blamed.1 < attempts {
                 return Next::BackOff(failure);
             }
         }
@@ -288,7 +293,6 @@ impl Drain {
         be_the_deliverer(&relations, Wait::Yes);
         failed::set_aside(&relations, waiting.id, waiting.tid, &failure)?;
         self.handled = 1;
-        self.complete = true;
         totals::add(&relations, 0, 1)
     }
 
@@ -358,6 +362,7 @@ impl Drain {
         for waiting in self.waiting.iter().rev().take(most) {
             interrupt::check();
             let id = waiting.id;
+            self.at_message = true;
             let sent = queue.fetch(waiting.tid, pages, snapshot, |row| {
                 // Somebody else may have delivered it, and its place may have been used again.
                 (row.int8(column::ID) == id).then(|| send(row))
@@ -370,6 +375,7 @@ impl Drain {
                 self.sending.push((id, waiting.tid));
             }
             self.handled += 1;
+            self.at_message = false;
             if bytes >= BATCH_BYTES {
                 break;
             }

@@ -1,0 +1,141 @@
+// What sio_status shows and to whom, and waiting for what was committed.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { delivered, numbered, numberedBinary, startQueue, status, untilIdle, untilWorker, whileWorkerStands } from '../harness/queue.js';
+import { refused } from '../harness/refusals.js';
+import { until } from '../harness/wait.js';
+
+describe('sio_status', () => {
+  let postgres, admin, app, listener;
+
+  before(async () => {
+    ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-status' }));
+  });
+
+  after(() => postgres?.stop());
+
+  it('is one row about a queue at rest', async () => {
+    const pid = await untilWorker(admin);
+    await untilIdle(admin);
+    assert.deepEqual(await status(admin), {
+      delivery: 'notify', worker_pid: pid, worker_state: 'idle', last_error: null, last_error_at: null, queued: '0', oldest_queued_age: null,
+      failed: '0', delivered_total: '0', failed_total: '0', batches_total: '0', attachments: '0', attachment_bytes: '0',
+      notification_queue_usage: 0,
+    });
+  });
+
+  it('shows what waits, how old it is, what was sent, and the attachments', async () => {
+    await whileWorkerStands(admin, async () => {
+      await app.query(`${numbered(1)}; ${numbered(2)}; ${numberedBinary(3)}`);
+      await sleep(300);
+      const now = await status(admin);
+      assert.deepEqual([now.queued, now.delivered_total, now.attachments], ['3', '0', '0']);
+      const { seconds = 0, milliseconds = 0 } = now.oldest_queued_age;
+      assert.ok(seconds * 1000 + milliseconds >= 300, JSON.stringify(now.oldest_queued_age));
+    });
+    await delivered(admin);
+    const now = await status(admin);
+    assert.deepEqual([now.queued, now.oldest_queued_age, now.delivered_total, now.attachments], ['0', null, '3', '1']);
+    assert.ok(Number(now.attachment_bytes) > 50);
+    assert.ok(Number(now.batches_total) >= 1);
+    assert.equal((await listener.texts()).length, 3);
+  });
+
+  it('shows the session\'s own way of delivery', async () => {
+    await admin.query(`SET socketio_emitter.delivery = 'queue'`);
+    assert.equal((await status(admin)).delivery, 'queue');
+    await admin.query('RESET socketio_emitter.delivery');
+  });
+
+  it('is for who monitors, with nothing else of the queue, and for nobody else', async () => {
+    await admin.query('CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE stranger LOGIN');
+    const monitor = await postgres.connect({ user: 'monitor' });
+    assert.equal((await status(monitor)).worker_state, 'idle');
+    for (const table of ['_sio_queue', '_sio_sent', '_sio_failed', '_sio_totals', 'sio_failed']) {
+      await refused(monitor, `SELECT * FROM ${table}`, '42501');
+    }
+    for (const call of ['sio_deliver()', 'sio_retry()', 'sio_discard()', 'sio_wait_delivered()']) await refused(monitor, `SELECT ${call}`, '42501');
+    const stranger = await postgres.connect({ user: 'stranger' });
+    for (const each of ['sio_status', 'sio_failed', '_sio_worker()', '_sio_waiting()', '_sio_attachments()', '_sio_queue']) {
+      await refused(stranger, `SELECT * FROM ${each}`, '42501');
+    }
+    await refused(stranger, `SELECT nextval('_sio_queue_id')`, '42501');
+    await Promise.all([monitor, stranger].map((session) => session.end()));
+  });
+
+  it('shows that the worker waits for a session that delivers, and works on after it', async () => {
+    await admin.query('BEGIN; SELECT sio_deliver(0)');
+    await app.query(numbered(4));
+    await sleep(300);
+    assert.equal((await listener.texts()).length, 0);
+    await admin.query('COMMIT');
+    await delivered(admin);
+    assert.equal((await listener.texts()).length, 1);
+  });
+});
+
+describe('sio_wait_delivered', () => {
+  let postgres, admin, app, listener;
+
+  before(async () => {
+    ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-wait', conf: { max_prepared_transactions: 2 } }));
+  });
+
+  after(() => postgres?.stop());
+
+  const waited = async (client, timeout = '30 seconds') =>
+    (await client.query('SELECT sio_wait_delivered($1) AS done', [timeout])).rows[0].done;
+
+  it('is true at once when nothing waits', async () => {
+    assert.equal(await waited(app, '0'), true);
+  });
+
+  it('is true when all has been sent, false when the time is over', async () => {
+    await whileWorkerStands(admin, async () => {
+      await app.query(numbered(1));
+      assert.equal(await waited(app, '100 ms'), false);
+      assert.equal(await waited(app, '0'), false);
+    });
+    assert.equal(await waited(app), true);
+    assert.equal((await listener.texts()).length, 1);
+  });
+
+  it('waits for nothing that isn\'t committed: of its own transaction, of others, prepared', async () => {
+    const other = await postgres.connect({ user: 'app', options: '-c socketio_emitter.delivery=queue' });
+    await other.query(`BEGIN; ${numbered(1)}`);
+    await app.query(`BEGIN; ${numbered(2)}`);
+    assert.equal(await waited(app, '5 seconds'), true);
+    await app.query('COMMIT');
+    await other.query(`PREPARE TRANSACTION 'p'`);
+    assert.equal(await waited(app, '5 seconds'), true);
+    await other.query(`COMMIT PREPARED 'p'`);
+    assert.equal(await waited(app), true);
+    assert.equal((await listener.texts()).length, 2);
+    await other.end();
+  });
+
+  it('can be cancelled', async () => {
+    await whileWorkerStands(admin, async () => {
+      await app.query(numbered(1));
+      await app.query(`SET statement_timeout = '200ms'`);
+      await refused(app, 'SELECT sio_wait_delivered()', '57014');
+      await app.query('RESET statement_timeout');
+    });
+    assert.equal(await waited(app), true);
+  });
+
+  it('refuses a time that is none', async () => {
+    await refused(app, 'SELECT sio_wait_delivered(NULL)', '22004', { says: 'timeout' });
+    await refused(app, `SELECT sio_wait_delivered('-1 second')`, '22023', { says: 'timeout' });
+    assert.equal(await waited(app, '100 years'), true);
+  });
+
+  it('is true once a message has been set aside', async () => {
+    await admin.query(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+      CREATE TRIGGER no BEFORE INSERT ON socket_io_attachments FOR EACH ROW EXECUTE FUNCTION no()`);
+    await app.query(numberedBinary(1));
+    assert.equal(await waited(app), true);
+    await until('it is set aside', async () => (await status(admin)).failed === '1');
+  });
+});
