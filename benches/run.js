@@ -10,6 +10,8 @@ import { benchTriggers } from './triggers.js';
 
 const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'snapshot'];
 const wanted = process.argv.slice(2);
+const unknown = wanted.filter((part) => part !== 'queue' && !QUEUE_PARTS.includes(part));
+if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are queue, ${QUEUE_PARTS.join(', ')}`);
 const queueParts = wanted.length === 0 || wanted.includes('queue') ? QUEUE_PARTS : QUEUE_PARTS.filter((part) => wanted.includes(part));
 
 const met = [...(wanted.length === 0 ? await benchSessions() : []), ...(await benchQueue({ parts: queueParts }))];
