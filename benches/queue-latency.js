@@ -16,11 +16,11 @@ export async function benchLatency({ cluster, client, count }) {
   table('From the emit to the listener, in ms, commit included', ['', 'p50', 'p99'], [
     ['at rest, notify', ...cells(atRest.notify)],
     ['at rest, queue', ...cells(atRest.queue)],
-    [`${RATE.toLocaleString('en')} emits per second, notify`, ...cells(notified)],
-    [`${RATE.toLocaleString('en')} emits per second, queue`, ...cells(loaded)],
+    [`${notified.rate.toLocaleString('en')} emits per second, notify`, ...cells(notified.times)],
+    [`${loaded.rate.toLocaleString('en')} emits per second, queue`, ...cells(loaded.times)],
   ]);
   const difference = percentile(atRest.queue, 50) - percentile(atRest.notify, 50);
-  const p99 = percentile(loaded, 99);
+  const p99 = percentile(loaded.times, 99);
   return [
     verdict('at rest, p50: queue − notify, ms, at most 2', difference, difference <= 2),
     verdict(`${RATE} emits per second, p99, ms, below 50`, p99, p99 < 50),
@@ -59,8 +59,10 @@ async function load({ cluster, client, count, settings }) {
   await counter.until(transactions);
   await client.query('SELECT sio_wait_delivered()');
   counter.close();
-  if (transactions < 0.9 * RATE * SECONDS) console.log(`only ${Math.round(transactions / SECONDS)} emits per second`);
-  return times;
+  const rate = Math.round(transactions / SECONDS);
+  // NOTIFY may not come so far. Without so many, nothing is said about the queue.
+  if (settings === QUEUE && rate < 0.9 * RATE) throw new Error(`only ${rate} emits per second`);
+  return { times, rate };
 }
 
 export const emitOfNow = `SELECT sio_emit('/', '{}', 'e', jsonb_build_object('sent', round(extract(epoch FROM clock_timestamp()) * 1000, 3)));\n`;
