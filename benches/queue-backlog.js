@@ -9,7 +9,7 @@ const ROUNDS = 3;
 
 export async function benchBacklog({ client, count }) {
   const counter = await count();
-  const drain = (messages) => () => rate({ client, counter, messages });
+  const drain = (messages) => () => drainRate({ client, counter, messages });
   const rounds = await play(ROUNDS, { small: drain(SMALL), large: drain(LARGE) });
   counter.close();
   const of = (name) => median(rounds.map((round) => round[name]));
@@ -25,7 +25,7 @@ export async function benchBacklog({ client, count }) {
 }
 
 /** Messages per second, from the moment in which the worker may begin. */
-async function rate({ client, counter, messages }) {
+export async function drainRate({ client, counter, messages }) {
   await client.query(`SET socketio_emitter.delivery = 'queue'`);
   await whileWorkerStands(client, async () => {
     for (let queued = 0; queued < messages; queued += SMALL) {
