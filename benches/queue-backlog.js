@@ -3,9 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { whileWorkerStands } from '../harness/queue.js';
 import { median, play, table, verdict } from './measure.js';
 
-const SMALL = 100_000;
-const LARGE = 1_000_000;
-const ROUNDS = 3;
+// The larger one is more than the worker remembers at a time (REMEMBERED in src/delivery/queue/drain.rs); both take longer
+// than the second for which it keeps what it has sent, so that both pay for deleting it.
+const SMALL = 1_000_000;
+const LARGE = 2_500_000;
+const ROUNDS = 2;
+const AT_A_TIME = 100_000;
 
 export async function benchBacklog({ client, count }) {
   const counter = await count();
@@ -19,7 +22,7 @@ export async function benchBacklog({ client, count }) {
     [LARGE.toLocaleString('en'), Math.round(of('large')).toLocaleString('en')],
   ]);
   return [
-    verdict(`${LARGE.toLocaleString('en')} messages per second, at least 50,000`, of('large'), of('large') >= 50_000),
+    verdict(`a backlog of ${SMALL.toLocaleString('en')}, messages per second, at least 50,000`, of('small'), of('small') >= 50_000),
     verdict('rate of the large backlog / of the small one, at least 0.9', ratio, ratio >= 0.9),
   ];
 }
@@ -28,9 +31,9 @@ export async function benchBacklog({ client, count }) {
 export async function drainRate({ client, counter, messages }) {
   await client.query(`SET socketio_emitter.delivery = 'queue'`);
   await whileWorkerStands(client, async () => {
-    for (let queued = 0; queued < messages; queued += SMALL) {
+    for (let queued = 0; queued < messages; queued += AT_A_TIME) {
       await client.query(`SELECT count(sio_emit('/', '{room1}', 'event', jsonb_build_object('id', i, 'note', 'some text of a usual length')))
-        FROM generate_series(1, ${SMALL}) i`);
+        FROM generate_series(1, ${AT_A_TIME}) i`);
     }
     await client.query('CHECKPOINT');
   });

@@ -13,7 +13,7 @@ async function startQueueing(conf = {}) {
     name: 'bench-queue',
     conf: {
       shared_preload_libraries: 'socketio_emitter', 'socketio_emitter.restart_delay': 0, max_connections: 200,
-      fsync: 'on', full_page_writes: 'on', max_wal_size: '8GB', shared_buffers: '1GB', ...conf,
+      fsync: 'on', full_page_writes: 'on', max_wal_size: '8GB', shared_buffers: '2GB', ...conf,
     },
   });
   const client = await cluster.connect();
