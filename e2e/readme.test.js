@@ -19,7 +19,9 @@ let admin;
 before(async () => {
   cluster = await startPostgres({
     name: 'readme',
-    conf: { shared_preload_libraries: 'pg_cron', 'cron.database_name': 'postgres' },
+    conf: {
+      shared_preload_libraries: 'pg_cron, socketio_emitter', 'cron.database_name': 'postgres', 'socketio_emitter.restart_delay': 0,
+    },
   });
   admin = await cluster.connect();
 });
