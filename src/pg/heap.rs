@@ -24,6 +24,13 @@ pub struct Heap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tid(pg_sys::BlockNumber, pg_sys::OffsetNumber);
 
+#[cfg(test)]
+impl Tid {
+    pub fn nowhere() -> Self {
+        Self(pg_sys::InvalidBlockNumber, pg_sys::InvalidOffsetNumber)
+    }
+}
+
 /// A value of a new row.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {

@@ -315,6 +315,8 @@ impl Drain {
             None => self
                 .sent
                 .read(relations, snapshot, self.keeps_in.is_some())?,
+            // It looks at the same transactions again: some of their messages are kept.
+            Some(_) if self.cut => self.sent.kept(),
             Some(_) => HashSet::new(),
         };
         let mut found = Found {
@@ -344,9 +346,7 @@ impl Drain {
                 }
             }
         }
-        let cut = found.cut;
-        self.waiting = found.in_order();
-        self.cut = cut;
+        (self.waiting, self.cut) = found.in_order();
         if self.waiting.is_empty() {
             self.done = Some(seen);
         } else {
@@ -434,11 +434,44 @@ impl Found {
         }
     }
 
-    /// The first to be sent last.
-    fn in_order(mut self) -> Vec<Waiting> {
+    /// The first to be sent last, and whether there were more.
+    fn in_order(mut self) -> (Vec<Waiting>, bool) {
         self.cut();
         self.waiting
             .sort_unstable_by_key(|waiting| std::cmp::Reverse(waiting.id));
-        self.waiting
+        (self.waiting, self.cut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Waiting};
+    use crate::pg::heap::Tid;
+
+    /// What is left of messages with these numbers, the first to be sent last, and whether there were more.
+    fn found(most: usize, ids: impl Iterator<Item = i64>) -> (Vec<i64>, bool) {
+        let mut found = Found {
+            waiting: Vec::new(),
+            most,
+            cut: false,
+        };
+        for id in ids {
+            let tid = Tid::nowhere();
+            found.add(Waiting { id, tid });
+        }
+        let (waiting, cut) = found.in_order();
+        (waiting.iter().map(|waiting| waiting.id).collect(), cut)
+    }
+
+    #[test]
+    fn the_oldest_are_kept_and_it_is_known_that_there_were_more() {
+        assert_eq!(found(3, [2, 3, 1].into_iter()), (vec![3, 2, 1], false));
+        for count in 4..20 {
+            assert_eq!(
+                found(3, (1..=count).rev()),
+                (vec![3, 2, 1], true),
+                "{count}"
+            );
+        }
     }
 }

@@ -109,6 +109,12 @@ impl Sent {
         Ok(())
     }
 
+    /// The messages that are kept.
+    pub fn kept(&self) -> HashSet<i64> {
+        let messages = self.batches.iter().flat_map(|batch| &batch.messages);
+        messages.map(|(id, _)| *id).collect()
+    }
+
     /// The time until something has been kept for long enough.
     pub fn due(&self) -> Option<Duration> {
         let oldest = self.batches.front()?;
@@ -123,7 +129,12 @@ impl Sent {
 
     pub fn committed(&mut self) {
         self.batches.drain(..self.deleted);
-        self.batches.extend(self.uncommitted.take());
+        // Its commit may have waited: for others that notify, or for a standby.
+        self.batches
+            .extend(self.uncommitted.take().map(|batch| Batch {
+                sent_at: transaction::clock(),
+                ..batch
+            }));
         self.deleted = 0;
     }
 
