@@ -105,6 +105,7 @@ describe('sio_wait_delivered', () => {
     const other = await postgres.connect({ user: 'app', options: '-c socketio_emitter.delivery=queue' });
     await other.query(`BEGIN; ${numbered(1)}`);
     await app.query(`BEGIN; ${numbered(2)}`);
+    await admin.query('SELECT txid_current()'); // a later transaction, which has ended
     assert.equal(await waited(app, '5 seconds'), true);
     await app.query('COMMIT');
     await other.query(`PREPARE TRANSACTION 'p'`);

@@ -184,6 +184,22 @@ impl Tid {
     }
 }
 
+/// Whether it is a plain B-tree on the table's first column.
+///
+/// # Safety
+/// `info` is that of `index`, which is open.
+unsafe fn is_on_first_column(index: pg_sys::Relation, info: *const pg_sys::IndexInfo) -> bool {
+    // SAFETY: as the caller says.
+    unsafe {
+        (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
+            && (*info).ii_NumIndexAttrs == 1
+            && (*info).ii_IndexAttrNumbers[0] == 1
+            && (*info).ii_Expressions.is_null()
+            && (*info).ii_Predicate.is_null()
+            && !(*info).ii_Unique
+    }
+}
+
 /// What a table is opened for: the lock that such a statement takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Access {
@@ -262,39 +278,44 @@ impl Heap {
         }
     }
 
-    /// Enters a row into the table's only index, which is on its first column.
-    pub fn insert_into_index(&self, tid: Tid, index: pg_sys::Oid, key: u64) {
+    /// Enters a row into the table's indexes, each of which is on its first column, an `xid8`. There may be a
+    /// second one: `REINDEX CONCURRENTLY` makes it. False if one is of another kind, which can't be served.
+    #[must_use]
+    pub fn insert_into_indexes(&self, tid: Tid, key: u64) -> bool {
+        let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
         let mut pointer = tid.pointer();
-        // SAFETY: an index on one column that is never null, and a key of its type. What BuildIndexInfo
-        // allocates for such an index is one node.
-        unsafe {
-            let index = pg_sys::index_open(index, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-            let info = pg_sys::BuildIndexInfo(index);
-            pg_sys::index_insert(
-                index,
-                &mut pg_sys::Datum::from(key),
-                &mut false,
-                &mut pointer,
-                self.relation,
-                pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
-                false,
-                info,
-            );
-            pg_sys::pfree(info.cast());
-            pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-        }
-    }
-
-    /// Whether this is the only index that the table has: another one would miss our rows.
-    pub fn has_only_index(&self, index: pg_sys::Oid) -> bool {
-        // SAFETY: a copy of the list, freed here.
+        let mut served = true;
+        // SAFETY: an open table's indexes, and a key of their column's type. The list is a copy; what
+        // BuildIndexInfo allocates for an index on a column is one node. After an ERROR Postgres closes
+        // the index.
         unsafe {
             let list = pg_sys::RelationGetIndexList(self.relation);
-            let only =
-                !list.is_null() && (*list).length == 1 && pg_sys::list_nth_oid(list, 0) == index;
+            let count = if list.is_null() { 0 } else { (*list).length };
+            for i in 0..count {
+                let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
+                let info = pg_sys::BuildIndexInfo(index);
+                if (*info).ii_ReadyForInserts {
+                    if is_on_first_column(index, info) {
+                        pg_sys::index_insert(
+                            index,
+                            &mut pg_sys::Datum::from(key),
+                            &mut false,
+                            &mut pointer,
+                            self.relation,
+                            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
+                            false,
+                            info,
+                        );
+                    } else {
+                        served = false;
+                    }
+                }
+                pg_sys::pfree(info.cast());
+                pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+            }
             pg_sys::list_free(list);
-            only
         }
+        served
     }
 
     /// Shows the rows that the snapshot sees, until `see` answers false. Without an index, or for

@@ -41,9 +41,16 @@ impl Snapshot {
                 0 => &[],
                 count => std::slice::from_raw_parts(snapshot.xip, count as usize),
             };
+            // A snapshot doesn't list the transaction that takes it.
+            let own = Some(pg_sys::GetTopTransactionIdIfAny())
+                .filter(|own| *own != pg_sys::InvalidTransactionId);
             Seen {
                 next: widen(snapshot.xmax, next),
-                running: running.iter().map(|xid| widen(*xid, next)).collect(),
+                running: running
+                    .iter()
+                    .chain(&own)
+                    .map(|xid| widen(*xid, next))
+                    .collect(),
             }
         }
     }

@@ -348,7 +348,7 @@ impl Drain {
         }
         (self.waiting, self.cut) = found.in_order();
         if self.waiting.is_empty() {
-            self.done = Some(seen);
+            (self.done, self.reading) = (Some(seen), None);
         } else {
             self.reading = Some(seen);
         }

@@ -55,10 +55,8 @@ pub fn set_aside(relations: &Relations, id: i64, tid: Tid, failure: &Failure) ->
 pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     let relations = Relations::required()?;
     let queue = relations.queue(Access::Write)?;
-    if !queue.has_only_index(relations.index) {
-        return Err(Error::AlteredQueue);
-    }
     let xid = current_xid();
+    let mut served = true;
     let count = take(&relations, id, |row| {
         let tid = queue.insert(&[
             Value::Xid8(xid),
@@ -69,8 +67,11 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
             row.any(failed_column::MESSAGE),
             row.any(failed_column::PAYLOAD),
         ]);
-        queue.insert_into_index(tid, relations.index, xid);
+        served &= queue.insert_into_indexes(tid, xid);
     })?;
+    if !served {
+        return Err(Error::AlteredQueue);
+    }
     queue.close();
     if count > 0 {
         worker::wake_at_commit();

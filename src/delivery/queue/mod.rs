@@ -75,9 +75,6 @@ impl Place {
     ) -> Result<(), Error> {
         let xid = current_xid();
         let queue = self.relations.queue(Access::Write)?;
-        if !queue.has_only_index(self.relations.index) {
-            return Err(Error::AlteredQueue);
-        }
         let tid = queue.insert(&[
             Value::Xid8(xid),
             Value::Int8(self.id),
@@ -89,7 +86,9 @@ impl Place {
                 Value::Varlena(&attachment.payload)
             }),
         ]);
-        queue.insert_into_index(tid, self.relations.index, xid);
+        if !queue.insert_into_indexes(tid, xid) {
+            return Err(Error::AlteredQueue);
+        }
         queue.close();
         worker::wake_at_commit();
         warn_if_nobody_delivers();
