@@ -72,6 +72,8 @@ pub enum Error {
     },
     /// The extension is older than the library, or its tables are gone.
     NoQueue,
+    /// `sio_deliver` within a delivery.
+    Delivering,
     /// The queue's table isn't as the extension made it.
     AlteredQueue,
     /// A trigger's argument, or the parameter of `sio_watch` that would become one.
@@ -336,6 +338,11 @@ impl Error {
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "this database has no queue of socketio_emitter's, or one of another version".to_owned(),
                 Some("Run ALTER EXTENSION socketio_emitter UPDATE, or set socketio_emitter.delivery to notify.".to_owned()),
+            ),
+            Error::Delivering => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "sio_deliver() can't be called while this session delivers".to_owned(),
+                Some("A trigger of the attachments table need not call it: all that waits is being sent.".to_owned()),
             ),
             Error::AlteredQueue => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -14,6 +14,7 @@ use crate::pg::snapshot::{Seen, Snapshot};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
 use socketio_emitter_protocol::header;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -152,6 +153,7 @@ impl Drain {
     /// transaction must not commit then.
     pub fn batch(&mut self) -> Progress {
         self.begin();
+        let _under_way = UnderWay::new();
         match self.try_batch() {
             Ok(progress) => progress,
             // It was dropped while this transaction waited for its lock.
@@ -382,6 +384,31 @@ impl Drain {
         }
         Ok(())
     }
+}
+
+thread_local! {
+    static UNDER_WAY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, this session is sending a batch.
+struct UnderWay;
+
+impl UnderWay {
+    fn new() -> Self {
+        UNDER_WAY.set(true);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.set(false);
+    }
+}
+
+/// Whether this session is sending a batch: a trigger of the attachments table may ask.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.get()
 }
 
 fn raise<R>(error: Error) -> R {

@@ -130,6 +130,10 @@ pub fn exists() -> bool {
 
 /// Sends up to `max` messages within the caller's transaction and answers how many.
 pub fn deliver(max: usize) -> Result<i64, Error> {
+    // A trigger of the attachments table would send what the batch around it sends, too.
+    if drain::is_under_way() {
+        return Err(Error::Delivering);
+    }
     let relations = Relations::required()?;
     be_the_deliverer(&relations, Wait::Yes);
     // What the transaction has queued itself is sent, too.
