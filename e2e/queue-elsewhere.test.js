@@ -166,6 +166,26 @@ describe('beside queued delivery', () => {
     assert.deepEqual(await numbers(listener), [1]);
   });
 
+  it('VACUUM FULL while the worker keeps what it has sent, and while messages wait, moves none out of its sight', async () => {
+    await app.query(upTo(20).map((n) => numbered(n)).join(';'));
+    await delivered(admin);
+    await admin.query('VACUUM FULL _sio_queue'); // within the second for which they are kept
+    await until('they are deleted all the same', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    assert.deepEqual(await numbers(listener), upTo(20));
+    const load = (async () => {
+      for (const n of upTo(300)) await app.query(numbered(n));
+    })();
+    for (const _ of upTo(5)) await admin.query('VACUUM FULL _sio_queue');
+    await load;
+    await delivered(admin);
+    assert.deepEqual(await numbers(listener), upTo(300));
+    const before = await untilWorker(admin);
+    process.kill(before, 'SIGTERM');
+    await untilWorker(admin, { before });
+    await delivered(admin);
+    assert.deepEqual(await numbers(listener), []);
+  });
+
   it('an index of somebody else\'s is refused at the next emit, and nothing is written', async () => {
     await admin.query('CREATE INDEX theirs ON _sio_queue (id)');
     await assert.rejects(app.query(numbered(1)), { code: '55000', message: /_sio_queue was altered/ });

@@ -402,6 +402,12 @@ impl Heap {
         }
     }
 
+    /// The file that holds the rows: another one after VACUUM FULL, CLUSTER or TRUNCATE, and in it rows lie elsewhere.
+    pub fn file(&self) -> u32 {
+        // SAFETY: the table is open.
+        unsafe { (*(*self.relation).rd_rel).relfilenode.to_u32() }
+    }
+
     /// The table's length in pages. It doesn't shrink while the table is open.
     pub fn pages(&self) -> u32 {
         // SAFETY: the table is open.

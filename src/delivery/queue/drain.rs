@@ -49,6 +49,8 @@ const QUEUE_USAGE: f64 = 0.5;
 pub struct Drain {
     /// Where all of what follows lies: another extension may take its place.
     relations: Option<Relations>,
+    /// The same, of the queue's file.
+    file: u32,
     /// Transactions whose messages have all been sent. `None`: nothing is known.
     done: Option<Seen>,
     /// Those whose messages `waiting` holds.
@@ -126,6 +128,7 @@ impl Drain {
     fn new(messages: usize, keeps_in: Option<i64>) -> Self {
         Self {
             relations: None,
+            file: 0,
             done: None,
             reading: None,
             waiting: Vec::new(),
@@ -178,6 +181,17 @@ impl Drain {
         relations
     }
 
+    /// Opens the queue, which keeps its rows where they are, and forgets where they lay if that was elsewhere.
+    fn open_queue(&mut self, relations: &Relations) -> Result<Heap, Error> {
+        let queue = relations.queue(Access::Write)?;
+        if self.file != queue.file() {
+            self.file = queue.file();
+            self.forget();
+            self.sent = Sent::default();
+        }
+        Ok(queue)
+    }
+
     fn try_batch(&mut self) -> Result<Progress, Error> {
         let Some(relations) = self.find_relations() else {
             return Ok(Progress::NoExtension);
@@ -188,11 +202,12 @@ impl Drain {
         if self.left == 0 {
             return Ok(Progress::Empty);
         }
+        let queue = self.open_queue(&relations)?;
         if queue_usage() > QUEUE_USAGE {
+            queue.close();
             self.sent.delete_old(&relations, false)?;
             return Ok(Progress::ListenersBehind);
         }
-        let queue = relations.queue(Access::Write)?;
         Snapshot::with_latest(|snapshot| {
             if self.waiting.is_empty() {
                 self.read(&relations, &queue, snapshot)?;
@@ -228,7 +243,10 @@ impl Drain {
             return;
         };
         if be_the_deliverer(&relations, Wait::No) {
-            self.sent.delete_old(&relations, true).unwrap_or_else(raise);
+            self.open_queue(&relations)
+                .map(Heap::close)
+                .and_then(|()| self.sent.delete_old(&relations, true))
+                .unwrap_or_else(raise);
         }
     }
 
@@ -289,10 +307,11 @@ impl Drain {
         let Some(relations) = self.find_relations() else {
             return Ok(());
         };
+        be_the_deliverer(&relations, Wait::Yes);
+        self.open_queue(&relations)?.close();
         let (Some(failure), Some(waiting)) = (self.failure.take(), self.waiting.last()) else {
             return Ok(());
         };
-        be_the_deliverer(&relations, Wait::Yes);
         failed::set_aside(&relations, waiting.id, waiting.tid, &failure)?;
         self.handled = 1;
         totals::add(&relations, 0, 1)
