@@ -1,0 +1,236 @@
+// Queued delivery and what else sessions, owners of tables and administrators may think of.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { delivered, numbered, numberedBinary, numbers, processes, queued, queueing, startQueue, status, untilWorker, upTo } from '../harness/queue.js';
+import { listen } from '../harness/listener.js';
+import { refused } from '../harness/refusals.js';
+import { EMITTER_ROLE, grantExecute, prepareDatabase } from '../harness/roles.js';
+import { until } from '../harness/wait.js';
+
+describe('queued delivery goes on', () => {
+  let postgres, admin, app, listener;
+
+  before(async () => {
+    ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-hazards', conf: { max_prepared_transactions: 2 } }));
+    await untilWorker(admin);
+  });
+
+  after(() => postgres?.stop());
+
+  beforeEach(async () => {
+    await app.query(`ROLLBACK; RESET ALL; SET socketio_emitter.delivery = 'queue'`);
+    await admin.query('ROLLBACK; RESET ALL; SELECT sio_discard()');
+    await delivered(admin);
+    await listener.texts();
+  });
+
+  const arrived = async (table) => {
+    await delivered(admin);
+    return numbers(listener, table);
+  };
+
+  /** Does the work while each row of the attachments table meets this trigger. */
+  async function withTrigger(client, body, work) {
+    await client.query(`
+      CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; RETURN NULL; END $$;
+      CREATE TRIGGER meddle AFTER INSERT ON public.socket_io_attachments FOR EACH ROW EXECUTE FUNCTION public.meddle()`);
+    try {
+      return await work();
+    } finally {
+      await client.query('DROP FUNCTION public.meddle CASCADE');
+    }
+  }
+
+  const workerAgain = async (client = admin, database = 'postgres') => {
+    const pid = await untilWorker(admin, { database });
+    await client.query('SELECT pg_terminate_backend($1, 10000)', [pid]);
+    return untilWorker(admin, { database, before: pid });
+  };
+
+  for (const delivery of ['notify', 'queue']) {
+    it(`when a trigger of the attachments emits, in the worker's own transaction, by ${delivery}`, async () => {
+      await admin.query(`ALTER DATABASE postgres SET socketio_emitter.delivery = '${delivery}'`);
+      await workerAgain();
+      await withTrigger(admin, `PERFORM public.sio_emit('/', '{}', 'more', '-1')`, async () => {
+        for (const i of upTo(5)) {
+          await app.query(numberedBinary(i));
+          const texts = await listener.take(2); // also the second one without another commit
+          assert.equal(texts.length, 2);
+        }
+        await app.query(`BEGIN; ${upTo(20).map(numberedBinary).join(';')}; COMMIT`);
+        await delivered(admin);
+        await until('the trigger\'s own are delivered', async () => (await queued(admin)) === 0);
+        const all = await numbers(listener);
+        assert.deepEqual(all.filter((n) => n >= 0), upTo(20));
+        assert.equal(all.filter((n) => n === -1).length, 20);
+      });
+      await admin.query('ALTER DATABASE postgres RESET socketio_emitter.delivery');
+      await workerAgain();
+    });
+  }
+
+  it('when a trigger of the attachments would deliver itself', async () => {
+    await withTrigger(admin, 'PERFORM public.sio_deliver()', async () => {
+      await app.query(`BEGIN; ${upTo(6).map((n) => (n % 2 ? numberedBinary(n) : numbered(n))).join(';')}; COMMIT`);
+      await delivered(admin);
+    });
+    await admin.query('SELECT sio_retry()');
+    const all = await arrived();
+    assert.deepEqual([...all].sort(), upTo(6), 'each once');
+  });
+
+  for (const [what, body, arrives] of [
+    ['listens', 'LISTEN something', false],
+    ['commits', 'COMMIT', false],
+    ['raises a megabyte', `RAISE EXCEPTION '%', repeat('x', 1000000)`, false],
+    ['raises what a panic would', `RAISE EXCEPTION SQLSTATE 'XX000'`, false],
+    ['becomes somebody else', `SET LOCAL ROLE ${EMITTER_ROLE}`, false],
+    ['leaves a cursor open', `EXECUTE 'DECLARE c CURSOR FOR SELECT 1'`, true],
+    ['locks the queue', 'LOCK TABLE public._sio_queue IN SHARE ROW EXCLUSIVE MODE', true],
+    ['changes settings', `SET search_path = pg_temp; SET lock_timeout = '1ms'; SET socketio_emitter.table_name = 'no.where'`, true],
+  ]) {
+    it(`when a trigger of the attachments ${what}`, async () => {
+      await withTrigger(admin, body, async () => {
+        await app.query(`BEGIN; ${numbered(1)}; ${numberedBinary(2)}; ${numbered(3)}; COMMIT`);
+        assert.deepEqual(await arrived(), arrives ? [1, 2, 3] : [1, 3]);
+      });
+      assert.equal((await status(admin)).failed, arrives ? '0' : '1');
+      await app.query(`${numbered(4)}; ${numberedBinary(5)}`);
+      assert.deepEqual(await arrived(), [4, 5]);
+      assert.equal((await processes(admin)).length, 2);
+    });
+  }
+
+  it('for a session that waits in a transaction with an old snapshot', async () => {
+    for (const isolation of ['REPEATABLE READ', 'SERIALIZABLE', 'REPEATABLE READ, READ ONLY']) {
+      const waiting = await postgres.connect({ user: EMITTER_ROLE });
+      await waiting.query(`BEGIN ISOLATION LEVEL ${isolation}; SELECT count(*) FROM pg_class`);
+      await app.query(`${numbered(1)}; ${numberedBinary(2)}`);
+      await delivered(waiting);
+      assert.deepEqual(await numbers(listener), [1, 2]);
+      await waiting.end();
+    }
+  });
+
+  it('whatever the emitting session has put in its way', async () => {
+    await admin.query('CREATE SCHEMA mine AUTHORIZATION app');
+    await app.query(`
+      CREATE TEMP TABLE _sio_queue (LIKE pg_catalog.pg_class); CREATE TABLE mine._sio_queue (id text);
+      CREATE TEMP SEQUENCE _sio_queue_id; CREATE TEMP TABLE socket_io_attachments (id int);
+      CREATE FUNCTION mine.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'yesterday'::timestamptz $$;
+      SET search_path = mine, pg_temp, pg_catalog, public; SET row_security = off`);
+    await app.query(`SELECT public.sio_emit('/', '{}', 'e', '1'), public.sio_emit_binary('/', '{}', 'e', '2')`);
+    assert.deepEqual(await arrived('public.socket_io_attachments'), [1, 2]);
+    await app.query('DISCARD ALL');
+    await admin.query('DROP SCHEMA mine CASCADE');
+  });
+
+  describe('with the extension coming and going:', () => {
+    let other, owner;
+
+    before(async () => {
+      await postgres.createDatabase('shifting');
+      owner = await postgres.connect({ database: 'shifting' });
+    });
+
+    after(async () => {
+      await owner.end();
+      await postgres.dropDatabase('shifting');
+    });
+
+    const setUp = async () => {
+      await prepareDatabase(postgres, { database: 'shifting', roles: false }).then((client) => client.end());
+      other = await queueing(postgres, { database: 'shifting' });
+    };
+
+    it('emits in the transaction that creates it', async () => {
+      const heard = await listen(postgres, { database: 'shifting' });
+      await owner.query(`SET socketio_emitter.delivery = 'queue'; BEGIN; CREATE EXTENSION socketio_emitter; ${numbered(1)}; ${numberedBinary(2)}; COMMIT`);
+      assert.equal((await heard.take(2)).length, 2);
+      await owner.query('DROP EXTENSION socketio_emitter');
+      await heard.close();
+    });
+
+    it('emits in the transaction that drops it, or drops and creates it', async () => {
+      await setUp();
+      const heard = await listen(postgres, { database: 'shifting' });
+      await owner.query(`SET socketio_emitter.delivery = 'queue'; BEGIN; ${numbered(1)}; DROP EXTENSION socketio_emitter; CREATE EXTENSION socketio_emitter; ${numbered(2)}; COMMIT`);
+      assert.equal((await heard.take(1))[0].includes('["e",2]'), true);
+      await owner.query(`BEGIN; ${numbered(3)}; DROP EXTENSION socketio_emitter; COMMIT`);
+      assert.deepEqual(await heard.texts(), []);
+      await other.end();
+      await heard.close();
+    });
+
+    it('a session emits through each that there is', async () => {
+      await setUp();
+      const heard = await listen(postgres, { database: 'shifting' });
+      for (const i of upTo(4)) {
+        await other.query(`${numbered(i)}; ${numberedBinary(i)}`);
+        assert.equal((await heard.take(2)).length, 2);
+        await owner.query('DROP EXTENSION socketio_emitter');
+        await refused(other, numbered(i), '42883');
+        await owner.query('CREATE EXTENSION socketio_emitter');
+        await grantExecute(owner, EMITTER_ROLE);
+      }
+      await owner.query('DROP EXTENSION socketio_emitter');
+      await other.end();
+      await heard.close();
+    });
+
+    it('a drop that is taken back while it is busy loses and doubles nothing', async () => {
+      await setUp();
+      const heard = await listen(postgres, { database: 'shifting' });
+      await other.query(`SELECT sio_emit('/', '{}', 'e', to_jsonb(i)) FROM generate_series(0, 19999) i`);
+      for (let i = 0; i < 5; i++) await owner.query('BEGIN; DROP EXTENSION socketio_emitter; SELECT pg_sleep(0.05); ROLLBACK');
+      await other.query(numbered(20_000));
+      await delivered(owner);
+      assert.deepEqual(await numbers(heard), upTo(20_001));
+      await owner.query('DROP EXTENSION socketio_emitter');
+      await other.end();
+      await heard.close();
+    });
+
+    it('the schema that it is in goes', async () => {
+      await owner.query(`CREATE SCHEMA sio; CREATE EXTENSION socketio_emitter SCHEMA sio; SET socketio_emitter.delivery = 'queue'`);
+      await owner.query(`SELECT sio.sio_emit('/', '{}', 'e', to_jsonb(i)) FROM generate_series(1, 5000) i`);
+      const log = (await postgres.log()).length;
+      await owner.query('DROP SCHEMA sio CASCADE');
+      await until('its worker is gone', async () => (await processes(admin)).every(({ database }) => database !== 'shifting'));
+      assert.doesNotMatch((await postgres.log()).slice(log), /ERROR|FATAL|PANIC|failed/);
+    });
+
+    it('an older version has no queue: emits are refused with a hint, until it is updated', async () => {
+      await owner.query(`RESET ALL; CREATE EXTENSION socketio_emitter VERSION '0.2.0'`);
+      const log = (await postgres.log()).length;
+      const heard = await listen(postgres, { database: 'shifting' });
+      await owner.query(numbered(1));
+      assert.equal((await heard.texts()).length, 1);
+      await owner.query(`SET socketio_emitter.delivery = 'queue'`);
+      for (const emit of [numbered(2), numberedBinary(3)]) await refused(owner, emit, '55000', { hint: /ALTER EXTENSION/ });
+      assert.doesNotMatch((await postgres.log()).slice(log), /failed|FATAL|PANIC/);
+      await owner.query('ALTER EXTENSION socketio_emitter UPDATE');
+      await owner.query(`${numbered(4)}; ${numberedBinary(5)}`);
+      assert.equal((await heard.take(2)).length, 2);
+      await owner.query('DROP EXTENSION socketio_emitter');
+      await heard.close();
+    });
+  });
+
+  it('in a database whose errors are no text elsewhere', async () => {
+    await postgres.createDatabase('bytes', { encoding: 'SQL_ASCII' });
+    const other = await prepareDatabase(postgres, { database: 'bytes', roles: false });
+    const session = await queueing(postgres, { database: 'bytes' });
+    await withTrigger(other, `RAISE EXCEPTION '%', E'\\xff\\xfe no UTF-8'`, async () => {
+      await session.query(`${numbered(1)}; ${numberedBinary(2)}; ${numbered(3)}`);
+      await delivered(other);
+      const { rows } = await other.query('SELECT error FROM sio_failed');
+      assert.match(rows[0].error, /no UTF-8/);
+      assert.match((await status(other)).last_error, /no UTF-8/);
+    });
+    await other.query('SELECT sio_retry()');
+    await delivered(other);
+    assert.equal((await status(other)).delivered_total, '3');
+    for (const client of [session, other]) await client.end();
+  });
+});
