@@ -116,6 +116,20 @@ describe('sio_wait_delivered', () => {
     await other.end();
   });
 
+  it('holds no lock on the queue while it waits', async () => {
+    await whileWorkerStands(admin, async () => {
+      await app.query(numbered(1));
+      const done = waited(app, '60 seconds');
+      await admin.query('BEGIN; LOCK TABLE _sio_queue; ROLLBACK');
+      const cancelled = assert.rejects(done, { code: '57014' });
+      await until('it is cancelled', async () => (await admin.query(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%sio_wait_delivered%' AND usename = 'app' AND state = 'active'`)).rows.length > 0);
+      await cancelled;
+    });
+    assert.equal(await waited(app), true);
+    await listener.texts();
+  });
+
   it('can be cancelled', async () => {
     await whileWorkerStands(admin, async () => {
       await app.query(numbered(1));

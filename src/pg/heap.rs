@@ -18,6 +18,7 @@ const MAX_COLUMNS: usize = 16;
 pub struct Heap {
     relation: pg_sys::Relation,
     columns: usize,
+    access: Access,
 }
 
 /// Where a row lies.
@@ -201,7 +202,7 @@ unsafe fn is_on_first_column(index: pg_sys::Relation, info: *const pg_sys::Index
 }
 
 /// What a table is opened for: the lock that such a statement takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// On a standby, too.
     Read = pg_sys::AccessShareLock as isize,
@@ -227,16 +228,24 @@ impl Heap {
                 pg_sys::relation_close(relation, lock);
                 return None;
             }
-            Some(Self { relation, columns })
+            Some(Self {
+                relation,
+                columns,
+                access,
+            })
         }
     }
 
-    /// The lock stays until the transaction ends, as that of DML does.
+    /// The lock stays until the transaction ends if it is that of DML; who only reads may wait for long.
     ///
     /// Not in a `Drop`: after an ERROR, Postgres closes it.
     pub fn close(self) {
+        let unlock = match self.access {
+            Access::Read => Access::Read as pg_sys::LOCKMODE,
+            Access::Write => pg_sys::NoLock as pg_sys::LOCKMODE,
+        };
         // SAFETY: opened by `open`, closed once.
-        unsafe { pg_sys::relation_close(self.relation, pg_sys::NoLock as pg_sys::LOCKMODE) };
+        unsafe { pg_sys::relation_close(self.relation, unlock) };
     }
 
     /// Adds a row. It is hidden from logical decoding, so that a publication of all tables doesn't

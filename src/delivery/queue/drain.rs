@@ -159,8 +159,15 @@ impl Drain {
         let _under_way = UnderWay::new();
         match self.try_batch() {
             Ok(progress) => progress,
-            // It was dropped while this transaction waited for its lock.
-            Err(Error::NoQueue) if self.find_relations().is_none() => Progress::NoExtension,
+            // It was dropped while this transaction waited for its lock; there may be another one.
+            Err(Error::NoQueue) => {
+                let gone = self.relations;
+                match self.find_relations() {
+                    None => Progress::NoExtension,
+                    now if now != gone => Progress::Sent { more: true },
+                    _ => raise(Error::NoQueue),
+                }
+            }
             Err(error) => raise(error),
         }
     }
