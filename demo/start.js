@@ -17,14 +17,17 @@ export async function psql(postgres, sql) {
   if (code !== 0) throw new Error(`psql failed:\n${stderr}`);
 }
 
-/** Events that are sent before the adapter's LISTEN are lost, as to any server that isn't there yet. */
-export async function untilListening(postgres) {
+/**
+ * Events that are sent before the adapter's LISTEN are lost, as to any server that isn't there yet. And a server that
+ * is closed before it never gives its connection back to the pool (adapter 0.5.0), which then waits for it for ever.
+ */
+export async function untilListening(postgres, { servers = 1 } = {}) {
   const client = await postgres.connect();
   await until('the Socket.IO server listens to Postgres', async () => {
     const { rowCount } = await client.query(
       `SELECT FROM pg_stat_activity WHERE query = 'LISTEN "socket.io#/"' AND state = 'idle'`,
     );
-    return rowCount > 0;
+    return rowCount >= servers;
   });
   await client.end();
 }

@@ -289,6 +289,7 @@ describe('the page of the demo', () => {
     await psql(postgres, `DELETE FROM orders WHERE item = 'Ink, blue'`);
     await psql(postgres, `UPDATE orders SET quantity = 7 WHERE item = 'Stamps'`);
     server = await startServer(postgres.url(), { port });
+    await untilListening(postgres);
     await live();
     const [first, second] = before;
     assert.deepEqual(await lists(), [
@@ -302,6 +303,7 @@ describe('the page of the demo', () => {
     try {
       assert.notEqual(other.url, server.url);
       assert.equal((await fetch(`${other.url}/`)).status, 200);
+      await untilListening(postgres, { servers: 2 });
     } finally {
       await other.close();
     }
