@@ -12,10 +12,12 @@ CREATE TABLE @extschema@._sio_queue (
     message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
     payload bytea -- of the attachment
 ) USING heap WITH (
-    -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, so
-    -- that a table which has become large while a snapshot was held is cut off where its last rows were.
+    -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, and
+    -- never leaves their line pointers behind: so a table that has become large while a snapshot was held is cut
+    -- off behind its last rows.
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_cost_delay = 0,
     autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647,
+    vacuum_index_cleanup = on, toast.vacuum_index_cleanup = on,
     toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50,
     toast.autovacuum_vacuum_cost_delay = 0
 );
