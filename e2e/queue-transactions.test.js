@@ -15,7 +15,9 @@ describe('a transaction that queued', () => {
   let postgres, admin, app, listener;
 
   before(async () => {
-    ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-transactions', conf: { max_prepared_transactions: 4 } }));
+    // Without cleanups, nothing but a commit wakes the worker for a minute.
+    const conf = { max_prepared_transactions: 4, 'socketio_emitter.cleanup_interval': 0 };
+    ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-transactions', conf }));
     await admin.query(`CREATE SCHEMA app AUTHORIZATION ${EMITTER_ROLE}`);
   });
 
@@ -187,6 +189,12 @@ describe('a transaction that queued', () => {
   });
 
   describe('can be prepared for a two-phase commit:', () => {
+    // Or it would see what is committed when it deletes what it has sent.
+    beforeEach(async () => {
+      await until('the worker sleeps', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+      await untilIdle(admin);
+    });
+
     const prepare = async (gid, ...emits) => {
       await app.query(['BEGIN', ...emits, `PREPARE TRANSACTION '${gid}'`].join(';'));
     };
