@@ -59,12 +59,7 @@ export async function freePort() {
 export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], clean = true } = {}) {
   const cluster = new Cluster(name, await freePort());
   if (clean || !existsSync(path.join(cluster.dataDir, 'PG_VERSION'))) {
-    cluster.emptyData();
-    await asServerUser('initdb', [
-      '--pgdata', cluster.dataDir, '--username=postgres', '--auth=trust', '--no-sync', '--no-instructions',
-      // The C locale fits databases of every encoding, and its messages are English everywhere.
-      '--encoding=UTF8', '--locale=C', ...initdbArgs,
-    ]);
+    await cluster.initdb(initdbArgs);
   }
   await cluster.configure({ ...DEFAULTS, ...conf });
   await cluster.start();
@@ -86,10 +81,7 @@ export async function startStandby(primary, { name = 'standby', conf = {} } = {}
 /** pg_upgrade of a stopped server, from this version to this version, in its quick mode: → the new one, running. */
 export async function upgradePostgres(old, { name = 'upgraded', conf = {} } = {}) {
   const cluster = new Cluster(name, await freePort());
-  cluster.emptyData();
-  await asServerUser('initdb', [
-    '--pgdata', cluster.dataDir, '--username=postgres', '--auth=trust', '--no-sync', '--no-instructions', '--encoding=UTF8', '--locale=C',
-  ]);
+  await cluster.initdb();
   await cluster.configure({ ...DEFAULTS, ...conf });
   await asServerUser('pg_upgrade', [
     '--old-bindir', PG_BIN, '--new-bindir', PG_BIN, '--old-datadir', old.dataDir, '--new-datadir', cluster.dataDir, '--username=postgres',
@@ -236,6 +228,15 @@ class Cluster {
   async configure(conf) {
     const lines = Object.entries(conf).map(([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`);
     await appendFile(path.join(this.dataDir, 'postgresql.conf'), lines.join(''));
+  }
+
+  async initdb(args = []) {
+    this.emptyData();
+    await asServerUser('initdb', [
+      '--pgdata', this.dataDir, '--username=postgres', '--auth=trust', '--no-sync', '--no-instructions',
+      // The C locale fits databases of every encoding, and its messages are English everywhere.
+      '--encoding=UTF8', '--locale=C', ...args,
+    ]);
   }
 
   emptyData() {
