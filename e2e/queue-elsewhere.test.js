@@ -132,12 +132,18 @@ describe('beside queued delivery', () => {
     assert.deepEqual((await numbers(listener)).length, sent);
     await until('the worker has deleted all', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
     const held = await size();
-    await reader.query('COMMIT');
-    await reader.end();
+    // When vacuum comes by, messages lie at the table's end; the next time nearly all of its pages are as it left them.
+    await whileWorkerStands(admin, async () => {
+      await app.query(upTo(5).map((n) => numbered(n)).join(';'));
+      await reader.query('COMMIT');
+      await reader.end();
+      await admin.query('VACUUM _sio_queue');
+      assert.ok(await size() >= held);
+    });
     const after = await until('the table has shrunk', async () => {
       await app.query(upTo(50).map((n) => numbered(n)).join(';')); // life goes on
       const now = await size();
-      return now < held / 2 && now + 1;
+      return now < held / 10 && now + 1;
     }, { timeout: 60_000, every: 500 });
     t.diagnostic(`${Math.round(held / 1024)} kB while it was held, ${Math.round(after / 1024)} kB then`);
     await listener.texts();

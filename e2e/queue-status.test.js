@@ -101,6 +101,16 @@ describe('sio_wait_delivered', () => {
     assert.equal((await listener.texts()).length, 1);
   });
 
+  it('waits for the delivery alone, not until the worker has deleted what it sent', async () => {
+    // Should the machine be slow, it may have deleted it all the same: not every time.
+    await until('a message is there that is delivered', async () => {
+      await app.query(numbered(1));
+      assert.equal(await waited(app), true);
+      return (await admin.query('SELECT FROM _sio_queue')).rows.length > 0;
+    });
+    await listener.texts();
+  });
+
   it('waits for nothing that isn\'t committed: of its own transaction, of others, prepared', async () => {
     const other = await postgres.connect({ user: 'app', options: '-c socketio_emitter.delivery=queue' });
     await other.query(`BEGIN; ${numbered(1)}`);

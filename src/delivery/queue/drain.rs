@@ -68,7 +68,8 @@ pub struct Drain {
     /// Whether a message is being sent, so that an error is about it.
     at_message: bool,
     delivered: i64,
-    /// Messages that may still be sent, for a caller that wants a number of them.
+    /// Messages that may still be sent, for a caller that wants a number of them: `waiting` never holds
+    /// more.
     left: usize,
     /// Why the message is set aside that is to be sent next.
     failure: Option<Failure>,
@@ -385,9 +386,8 @@ impl Drain {
 
     fn send(&mut self, queue: &Heap, snapshot: &Snapshot) -> Result<(), Error> {
         let pages = queue.pages();
-        let most = self.size.min(self.left);
         let mut bytes = 0;
-        for waiting in self.waiting.iter().rev().take(most) {
+        for waiting in self.waiting.iter().rev().take(self.size) {
             interrupt::check();
             let id = waiting.id;
             self.at_message = true;
