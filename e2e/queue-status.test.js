@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PG_MAJOR } from '../harness/postgres.js';
 import { delivered, numbered, numberedBinary, startQueue, status, untilIdle, untilWorker, whileWorkerStands } from '../harness/queue.js';
 import { refused } from '../harness/refusals.js';
 import { until } from '../harness/wait.js';
@@ -74,6 +75,49 @@ describe('sio_status', () => {
     assert.equal((await listener.texts()).length, 1);
   });
 });
+
+// Before 17, Postgres's queue of notifications has 8 GB, which no test can fill.
+if (PG_MAJOR >= 17) {
+  describe('when a session listens and doesn\'t read,', () => {
+    let postgres, admin, app, listener;
+
+    before(async () => {
+      ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-listeners', conf: { max_notify_queue_pages: 64 } }));
+    });
+
+    after(() => postgres?.stop());
+
+    const emit = (count) => app.query(`SELECT count(sio_emit('/', '{}', 'e', to_jsonb(i))) FROM generate_series(1, ${count}) i`);
+
+    it('the worker leaves room in Postgres\'s queue, and goes on when it reads', async () => {
+      const deaf = await postgres.connect();
+      await deaf.query('LISTEN "socket.io#/"');
+      await deaf.query('BEGIN; SELECT 1');
+      await emit(20_000);
+      await until('the worker waits', async () => (await status(admin)).worker_state === 'waiting for listeners');
+      const { queued, notification_queue_usage: usage } = await status(admin);
+      assert.ok(Number(queued) > 0 && usage > 0.5 && usage < 0.8, `${queued} queued, ${usage} used`);
+      await admin.query(`NOTIFY others`); // nobody else is kept from it
+      await deaf.query('COMMIT');
+      await delivered(admin);
+      assert.equal((await listener.texts()).length, 20_000);
+      await deaf.end();
+    });
+
+    it('sio_deliver sends no more than there is room for, and says so', async () => {
+      const notices = [];
+      admin.on('notice', ({ message }) => notices.push(message));
+      await whileWorkerStands(admin, async () => {
+        await emit(20_000);
+        const { rows } = await admin.query('SELECT sio_deliver(20000)::int AS sent');
+        assert.ok(rows[0].sent > 0 && rows[0].sent < 20_000);
+        assert.deepEqual(notices, [`Postgres's notification queue has no room for more messages; ${rows[0].sent} were sent`]);
+      });
+      await delivered(admin);
+      assert.equal((await listener.texts()).length, 20_000);
+    });
+  });
+}
 
 describe('sio_wait_delivered', () => {
   let postgres, admin, app, listener;

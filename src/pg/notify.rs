@@ -24,6 +24,25 @@ pub fn notify(channel: &CStr, payload: &CStr) {
     }
 }
 
+/// Bytes that Postgres's queue of notifications holds: `max_notify_queue_pages`, before Postgres 17 a fixed
+/// number (`QUEUE_MAX_PAGE` in `src/backend/commands/async.c`).
+pub fn queue_capacity() -> usize {
+    const FIXED_PAGES: usize = 1 << 20;
+    // SAFETY: answers null for a setting that isn't there, else a C string, which is read at once.
+    let pages = unsafe {
+        let value = pg_sys::GetConfigOption(c"max_notify_queue_pages".as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_str().ok()?.parse().ok())
+    };
+    pages.flatten().unwrap_or(FIXED_PAGES) * pg_sys::BLCKSZ as usize
+}
+
+/// Most bytes of that queue that a notification takes, with a text of so many bytes. An entry doesn't cross pages
+/// (`asyncQueueAddEntries`), so up to half of a page is left empty beside it.
+pub fn queue_bytes(channel: &CStr, text: usize) -> usize {
+    const HEADER: usize = 32; // AsyncQueueEntry's, two terminators, alignment
+    2 * (HEADER + channel.count_bytes() + text)
+}
+
 /// The share of Postgres's queue of notifications that is in use, 0 to 1.
 pub fn queue_usage() -> f64 {
     // SAFETY: a function of SQL without arguments, which never answers NULL.

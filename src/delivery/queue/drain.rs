@@ -9,7 +9,7 @@ use crate::pg::failure::Failure;
 use crate::pg::heap::{Access, Heap, Row, Tid, Xids};
 use crate::pg::interrupt;
 use crate::pg::lock::Wait;
-use crate::pg::notify::queue_usage;
+use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
 use crate::pg::snapshot::{Seen, Snapshot};
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -40,6 +40,10 @@ const ATTEMPTS_AT_A_LOCK: u32 = 600;
 /// which takes a listener that doesn't listen, every transaction of the server that notifies fails.
 const QUEUE_USAGE: f64 = 0.5;
 
+/// The part of that queue, one over this, that a transaction fills at most. One that doesn't fit fails at its
+/// commit, and leaves the queue full with nobody told to read it.
+const QUEUE_PART: usize = 4;
+
 /// What a deliverer knows from batch to batch.
 ///
 /// It never looks twice at what it has sent: rows that are dead but can't be vacuumed, because
@@ -68,6 +72,8 @@ pub struct Drain {
     /// Whether a message is being sent, so that an error is about it.
     at_message: bool,
     delivered: i64,
+    /// Bytes of Postgres's queue of notifications that the transaction needs.
+    notified: usize,
     /// Messages that may still be sent, for a caller that wants a number of them: `waiting` never holds
     /// more.
     left: usize,
@@ -95,7 +101,7 @@ pub enum Progress {
     Empty,
     /// `more`: more messages are known to wait.
     Sent { more: bool },
-    /// Nothing is sent while Postgres's own queue is so full.
+    /// Nothing more is sent while Postgres's own queue is so full, or with so much in the transaction.
     ListenersBehind,
     /// A session delivers.
     DelivererElsewhere,
@@ -139,6 +145,7 @@ impl Drain {
             sending: Vec::new(),
             at_message: false,
             delivered: 0,
+            notified: 0,
             left: messages,
             failure: None,
             blamed: (0, 0),
@@ -177,6 +184,10 @@ impl Drain {
         (self.handled, self.at_message) = (0, false);
         self.sending.clear();
         self.sent.begin();
+        // The batches of a session are all in its transaction.
+        if self.keeps_in.is_some() {
+            self.notified = 0;
+        }
     }
 
     fn find_relations(&mut self) -> Option<Relations> {
@@ -211,7 +222,8 @@ impl Drain {
             return Ok(Progress::Empty);
         }
         let queue = self.open_queue(&relations)?;
-        if queue_usage() > QUEUE_USAGE {
+        let room = queue_capacity() / QUEUE_PART;
+        if queue_usage() > QUEUE_USAGE || self.notified >= room {
             queue.close();
             self.sent.delete_old(&relations, false)?;
             return Ok(Progress::ListenersBehind);
@@ -220,7 +232,7 @@ impl Drain {
             if self.waiting.is_empty() {
                 self.read(&relations, &queue, snapshot)?;
             }
-            self.send(&queue, snapshot)
+            self.send(&queue, snapshot, room)
         })?;
         queue.close();
         self.sent.delete_old(&relations, false)?;
@@ -384,7 +396,8 @@ impl Drain {
         Ok(())
     }
 
-    fn send(&mut self, queue: &Heap, snapshot: &Snapshot) -> Result<(), Error> {
+    /// `room`: bytes of Postgres's queue of notifications.
+    fn send(&mut self, queue: &Heap, snapshot: &Snapshot, room: usize) -> Result<(), Error> {
         let pages = queue.pages();
         let mut bytes = 0;
         for waiting in self.waiting.iter().rev().take(self.size) {
@@ -396,7 +409,9 @@ impl Drain {
                 (row.int8(column::ID) == id).then(|| send(row))
             });
             if let Some(Some(sent)) = sent {
-                bytes += sent?;
+                let sent = sent?;
+                bytes += sent.bytes;
+                self.notified += sent.notified;
                 if self.keeps_in.is_none() {
                     queue.delete(waiting.tid);
                 }
@@ -404,7 +419,7 @@ impl Drain {
             }
             self.handled += 1;
             self.at_message = false;
-            if bytes >= BATCH_BYTES {
+            if bytes >= BATCH_BYTES || self.notified >= room {
                 break;
             }
         }
@@ -442,8 +457,16 @@ fn raise<R>(error: Error) -> R {
     unreachable!("an ERROR doesn't return")
 }
 
-/// Sends one message and answers its size in bytes.
-fn send(row: &Row<'_>) -> Result<usize, Error> {
+/// What a message takes.
+struct Size {
+    /// All of it.
+    bytes: usize,
+    /// In Postgres's queue of notifications.
+    notified: usize,
+}
+
+/// Sends one message.
+fn send(row: &Row<'_>) -> Result<Size, Error> {
     let field = |column| row.field(column).ok_or(Error::AlteredQueue);
     let channel = notify::c_string(field(column::CHANNEL)?.bytes().to_vec());
     let message = field(column::MESSAGE)?.bytes();
@@ -457,9 +480,12 @@ fn send(row: &Row<'_>) -> Result<usize, Error> {
             (header(message, id), payload.size())
         }
     };
-    let bytes = bytes + text.len();
+    let size = Size {
+        bytes: bytes + text.len(),
+        notified: queue_bytes(&channel, text.len()),
+    };
     notify::send(&channel, text);
-    Ok(bytes)
+    Ok(size)
 }
 
 /// The oldest of the messages that a look found.

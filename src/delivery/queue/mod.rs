@@ -151,7 +151,7 @@ pub fn deliver(max: usize) -> Result<i64, Error> {
             }
             Ok(Progress::ListenersBehind) => {
                 pgrx::warning!(
-                    "the notification queue is more than half full; {} messages were sent",
+                    "Postgres's notification queue has no room for more messages; {} were sent",
                     drain.delivered()
                 );
                 return Ok(drain.delivered());
