@@ -239,11 +239,7 @@ pub fn serialize_numeric<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     match numeric.as_i64() {
         Some(integer) => Number::Integer(integer).serialize(serializer),
-        None if !serializer.is_human_readable()
-            && let Some(double) = numeric.as_f64() =>
-        {
-            serializer.serialize_f64(double)
-        }
+        None if !serializer.is_human_readable() => serializer.serialize_f64(numeric.as_f64()),
         None => {
             let mut decimal = String::new();
             numeric.write_text(&mut decimal);

@@ -7,6 +7,7 @@
 //! Damaged input yields [`Corrupt`], never a panic and never a read outside of the slice.
 
 mod container;
+mod double;
 mod numeric;
 
 pub use container::{Array, Object, Value, root};

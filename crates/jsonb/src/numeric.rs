@@ -1,6 +1,7 @@
 //! Postgres's `numeric`: sign, scale, and digits to base 10,000
 //! (`src/backend/utils/adt/numeric.c`, `struct NumericData`).
 
+use crate::double::Significant;
 use crate::{Corrupt, u32_at};
 
 // numeric.c: the two high bits of the first header word.
@@ -18,7 +19,7 @@ const SHORT_WEIGHT: u16 = 0x003F;
 const LONG_SCALE: u16 = 0x3FFF;
 
 /// Of a stored digit.
-const BASE: i64 = 10_000;
+pub(crate) const BASE: i64 = 10_000;
 
 /// What a column of type `numeric` holds, which JSON has less of.
 #[derive(Debug, Clone, Copy)]
@@ -117,31 +118,23 @@ impl<'a> Numeric<'a> {
         }
     }
 
-    /// The nearest double, if it takes no more than one rounding to get there: up to 15 digits and
-    /// 22 places, which is what most decimals in tables have. Others go by their text.
-    pub fn as_f64(&self) -> Option<f64> {
-        // Powers of ten up to this one are doubles, and so are integers of 53 bits; IEEE 754 rounds
-        // their quotient correctly (Clinger, "How to read floating point numbers accurately", 1990).
-        const POWERS: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-        ];
-        const MAX_EXACT: i64 = 1 << 53;
-        let last = i32::try_from(self.digits.len()).ok()? - 1;
-        let mut value = 0i64;
-        for place in 0..=last.max(self.weight) {
-            value = value
-                .checked_mul(BASE)?
-                .checked_add(i64::from(self.digit(place)))?;
-        }
-        if value > MAX_EXACT {
-            return None;
-        }
-        // The last digit taken counts 10,000 to the power of -places / 4.
-        let places = (last.max(self.weight) - self.weight) * 4;
-        let power = POWERS.get(usize::try_from(places).ok()?)?;
-        let magnitude = value as f64 / power;
-        Some(if self.negative { -magnitude } else { magnitude })
+    /// The nearest double, ties to even; infinity beyond the largest: what `JSON.parse` makes of the
+    /// text. It takes about as long for a number of 131,072 digits as for one of 800.
+    pub fn as_f64(&self) -> f64 {
+        let magnitude = match self.significant() {
+            Some(significant) => significant.nearest(),
+            None => 0.0,
+        };
+        if self.negative { -magnitude } else { magnitude }
+    }
+
+    /// What remains without leading zeros; nothing of zero.
+    fn significant(&self) -> Option<Significant<'a>> {
+        let zeros = self.digits.iter().position(|digit| *digit != [0; 2])?;
+        Some(Significant {
+            weight: self.weight - i32::try_from(zeros).ok()?,
+            digits: &self.digits[zeros..],
+        })
     }
 
     /// Appends what `numeric_out` prints (`get_str_from_var` in numeric.c): a valid JSON number.
@@ -182,15 +175,15 @@ impl<'a> Numeric<'a> {
 }
 
 /// A stored digit with its leading zeros.
-struct FourDigits([u8; 4]);
+pub(crate) struct FourDigits([u8; 4]);
 
-fn four_digits(digit: u16) -> FourDigits {
+pub(crate) fn four_digits(digit: u16) -> FourDigits {
     let decimal = |unit: u16| b'0' + (digit / unit % 10) as u8;
     FourDigits([decimal(1000), decimal(100), decimal(10), decimal(1)])
 }
 
 impl FourDigits {
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("decimal digits are ASCII")
     }
 }
@@ -261,33 +254,6 @@ mod tests {
         assert_eq!(int(&stored(&[NEGATIVE, 4], &min)), Some(i64::MIN));
         assert_eq!(int(&short(0, 5, &[1])), None);
         assert_eq!(int(&short(1, 0, &[1])), None);
-    }
-
-    #[test]
-    fn a_double_is_the_one_that_the_text_parses_to() {
-        for bytes in [
-            short(2, 0, &[1, 5000]),
-            short(8, -2, &[1234]),
-            short(2, 1, &[1234, 5678, 9900]),
-            short(0, 3, &[9]),
-            short(1, 0, &[0, 1000]),
-            stored(&[NEGATIVE | 3, 0], &[9, 1250]),
-            short(0, 0, &[]),
-        ] {
-            let double = Numeric::new(&bytes).expect("valid").as_f64();
-            assert_eq!(double, Some(text(&bytes).parse().expect("a number")));
-        }
-        // More than 53 bits, more than 22 places.
-        assert_eq!(
-            Numeric::new(&short(4, 3, &[9007, 1992, 5474, 993, 1]))
-                .expect("valid")
-                .as_f64(),
-            None
-        );
-        assert_eq!(
-            Numeric::new(&short(28, -7, &[1])).expect("valid").as_f64(),
-            None
-        );
     }
 
     #[test]
