@@ -179,21 +179,17 @@ impl Cursor {
         let entry = u32_at(container.entries, index * WORD)?;
         let field = (entry & OFFSET_OR_LENGTH_MASK) as usize;
         let start = self.end;
-        self.end = if entry & HAS_OFFSET != 0 {
+        let end = if entry & HAS_OFFSET != 0 {
             field
         } else {
             start + field
         };
-        if self.end < start || self.end > container.data.len() {
+        if end < start || end > container.data.len() {
             return Err(Corrupt);
         }
-        Ok((
-            entry,
-            Span {
-                start,
-                end: self.end,
-            },
-        ))
+        // Only now: whoever reads on after an error sees nothing twice.
+        self.end = end;
+        Ok((entry, Span { start, end }))
     }
 }
 
