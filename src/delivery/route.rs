@@ -5,7 +5,7 @@ use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
 use crate::pg::varlena::{self, Varlena};
-use crate::pg::{encoding, transaction};
+use crate::pg::{encoding, interrupt, transaction};
 use crate::settings::{self, Delivery};
 use crate::worker;
 use serde::Serialize;
@@ -119,7 +119,8 @@ pub fn preview<A: Serialize>(
     }
     message.sequence = None;
     let bytes = attachment(&message, context)?.len() - varlena::HEADER;
-    let text = to_json(&message, varlena::PAYLOAD_LIMIT).map_err(|error| reason(error, context))?;
+    let text = to_json(&message, varlena::PAYLOAD_LIMIT, interrupt::check)
+        .map_err(|error| reason(error, context))?;
     Ok(Preview {
         channel,
         message: notify::c_string(notify::in_database_encoding(text, "payload")?),
@@ -139,7 +140,7 @@ fn short_text<A: Serialize>(
     }
     // In UTF-8 the text may be longer than in the database's encoding, which is what counts.
     let limit = (threshold - 1) * encoding::utf8_growth();
-    let text = match to_json(message, limit) {
+    let text = match to_json(message, limit, interrupt::check) {
         Ok(text) => text,
         Err(EncodeError::TooLong { .. }) => return Ok(None),
         Err(error) => return Err(reason(error, context)),
@@ -153,8 +154,13 @@ fn attachment<A: Serialize>(
     message: &Message<'_, A>,
     context: &Context<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let payload = to_msgpack(message, varlena::PAYLOAD_LIMIT, varlena::HEADER)
-        .map_err(|error| reason(error, context))?;
+    let payload = to_msgpack(
+        message,
+        varlena::PAYLOAD_LIMIT,
+        varlena::HEADER,
+        interrupt::check,
+    )
+    .map_err(|error| reason(error, context))?;
     context.check_all_named()?;
     Ok(payload)
 }

@@ -5,10 +5,16 @@ use std::io;
 /// Room for most messages that fit into a notification, so that they need no second allocation.
 const USUAL: usize = 2 * 1024;
 
+/// Bytes between two reports of progress.
+const REPORTED: usize = 64 * 1024;
+
 /// Collects bytes; fails as soon as there would be more than `limit`.
 pub(crate) struct Limited {
     bytes: Vec<u8>,
     limit: usize,
+    /// Up to here neither the limit nor `progress` has to be asked.
+    unasked: usize,
+    progress: fn(),
     pub(crate) stopped: Option<Stopped>,
 }
 
@@ -21,12 +27,16 @@ pub(crate) enum Stopped {
 
 impl Limited {
     /// `reserved`: bytes that are already there, zeroed and not counted, for a header of the caller.
-    pub(crate) fn new(limit: usize, reserved: usize) -> Self {
+    /// `progress`: called about every 64 kB of output; may unwind.
+    pub(crate) fn new(limit: usize, reserved: usize, progress: fn()) -> Self {
         let mut bytes = Vec::with_capacity(reserved + limit.min(USUAL));
         bytes.resize(reserved, 0);
+        let limit = limit.saturating_add(reserved);
         Self {
             bytes,
-            limit: limit.saturating_add(reserved),
+            limit,
+            unasked: limit.min(reserved.saturating_add(REPORTED)),
+            progress,
             stopped: None,
         }
     }
@@ -34,7 +44,7 @@ impl Limited {
     /// What can be written before there is something to decide.
     #[inline(always)]
     fn room(&self) -> usize {
-        self.bytes.capacity().min(self.limit) - self.bytes.len()
+        self.bytes.capacity().min(self.unasked) - self.bytes.len()
     }
 
     #[cold]
@@ -43,6 +53,11 @@ impl Limited {
         if wanted > self.limit - self.bytes.len() {
             self.stopped = Some(Stopped::Limit);
             return Err(io::ErrorKind::WriteZero.into());
+        }
+        let end = self.bytes.len() + wanted;
+        if end > self.unasked {
+            (self.progress)();
+            self.unasked = self.limit.min(end.saturating_add(REPORTED));
         }
         // An infallible reservation would abort the process, and with it the whole server.
         self.bytes.try_reserve(wanted).map_err(|_| {
@@ -74,5 +89,65 @@ impl io::Write for Limited {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::io::Write;
+
+    thread_local! {
+        static REPORTS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn report() {
+        REPORTS.set(REPORTS.get() + 1);
+    }
+
+    /// Reports while so many chunks of this length are written.
+    fn reports(limit: usize, reserved: usize, chunks: usize, length: usize) -> usize {
+        REPORTS.set(0);
+        let mut out = Limited::new(limit, reserved, report);
+        for written in 1..=chunks {
+            let result = out.write_all(&vec![1; length]);
+            assert_eq!(result.is_ok(), written * length <= limit);
+        }
+        REPORTS.get()
+    }
+
+    #[test]
+    fn progress_is_reported_every_64_kb_and_not_more_often() {
+        const NONE: usize = usize::MAX;
+        assert_eq!(reports(NONE, 0, REPORTED, 1), 0);
+        assert_eq!(reports(NONE, 0, REPORTED + 1, 1), 1);
+        assert_eq!(reports(NONE, 8, REPORTED, 1), 0);
+        assert_eq!(reports(NONE, 8, REPORTED + 1, 1), 1);
+        assert_eq!(reports(NONE, 0, 10 * (REPORTED + 1), 1), 10);
+        let many = reports(NONE, 0, 10_000, 1000);
+        assert!((10_000_000 / (REPORTED + 1000)..=10_000_000 / REPORTED).contains(&many));
+    }
+
+    #[test]
+    fn a_chunk_of_any_length_is_one_report() {
+        assert_eq!(reports(usize::MAX, 0, 1, 10 * REPORTED), 1);
+        assert_eq!(reports(usize::MAX, 0, 3, 10 * REPORTED), 3);
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_at_the_limit_wherever_progress_stands() {
+        for limit in [REPORTED - 1, REPORTED, REPORTED + 1] {
+            assert_eq!(reports(limit, 0, limit + 2, 1), limit / (REPORTED + 1));
+            assert_eq!(reports(limit, 4, 1, limit + 1), 0);
+        }
+    }
+
+    #[test]
+    fn progress_may_unwind() {
+        let mut out = Limited::new(usize::MAX, 0, || panic!("cancelled"));
+        let write = std::panic::AssertUnwindSafe(|| out.write_all(&vec![1; REPORTED + 1]));
+        assert!(std::panic::catch_unwind(write).is_err());
+        assert!(out.into_bytes().is_empty());
     }
 }

@@ -4,11 +4,10 @@
 //! Ours differs by design in three keys at the top level of a message: `nsp` and `source`, without
 //! which newer servers drop it, and `n`, which keeps equal notifications apart.
 
-use crate::support::{Tree, decode, from_json, hex, parse_json};
+use crate::support::{Tree, decode, from_json, hex, json, msgpack, parse_json};
 use serde_json::Value as Json;
 use socketio_emitter_protocol::{
-    Flags, Message, Operation, Target, channel, header, header_start, namespace, to_json,
-    to_msgpack,
+    Flags, Message, Operation, Target, channel, header, header_start, namespace,
 };
 use std::borrow::Cow;
 
@@ -126,7 +125,7 @@ fn our_messages_say_what_the_official_ones_say() {
             continue;
         };
         with_ours(official, case.namespace(), |ours| {
-            let in_msgpack = decode(&to_msgpack(&ours, usize::MAX, 0).expect("encodes"));
+            let in_msgpack = decode(&msgpack(&ours));
             assert_eq!(
                 &in_msgpack.clone().without(&OURS),
                 official,
@@ -135,7 +134,7 @@ fn our_messages_say_what_the_official_ones_say() {
             );
             assert_eq!(in_msgpack.at(&["nsp"]).text(), case.namespace());
             if !case.is_attachment() {
-                let in_json = parse_json(&to_json(&ours, usize::MAX).expect("encodes"));
+                let in_json = parse_json(&json(&ours));
                 assert_eq!(in_json, in_msgpack, "{}", case.name());
             }
         });
@@ -164,7 +163,7 @@ fn a_long_message_has_the_length_of_the_official_one_and_of_our_keys() {
         },
         sequence: None,
     };
-    let bytes = to_msgpack(&ours, usize::MAX, 0).expect("encodes");
+    let bytes = msgpack(&ours);
     // "nsp": "/" and "source": "_sio_adapter", as short strings.
     let added = (4 + 2) + (7 + 13);
     assert_eq!(

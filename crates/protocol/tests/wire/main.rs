@@ -1,5 +1,7 @@
 //! The wire format as a stranger uses the crate.
 
 mod golden;
+mod limits;
 mod properties;
+mod strategies;
 mod support;

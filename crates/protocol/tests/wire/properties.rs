@@ -1,99 +1,126 @@
-//! For any argument: both forms decode to the same value, and the limits are exact.
+//! For any message: both forms decode to what the adapters expect.
 
-use crate::support::{Tree, decode, parse_json};
+use crate::strategies::{Parts, emit, messages};
+use crate::support::{Tree, decode, json, msgpack, parse_json, uninterrupted};
 use proptest::prelude::*;
-use socketio_emitter_protocol::{
-    EncodeError, Flags, Message, Number, Operation, Target, to_json, to_msgpack,
-};
+use socketio_emitter_protocol::{EncodeError, Number, to_json};
+use std::borrow::Cow;
 
-fn emit<A>(args: &[A]) -> Message<'_, A> {
-    Message {
-        namespace: "/",
-        operation: Operation::Emit {
-            event: "event",
-            args,
-            target: Target::default(),
-            flags: Flags::default(),
-        },
-        sequence: None,
-    }
+fn object<const N: usize>(members: [(&str, Option<Tree>); N]) -> Tree {
+    let present = members
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Tree::Object(present.collect())
 }
 
-fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        any::<i32>().prop_map(f64::from),
-        (-(1i64 << 54)..(1i64 << 54)).prop_map(|integer| integer as f64),
-        prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO,
-        prop::sample::select(vec![
-            127.0,
-            128.0,
-            -32.0,
-            -33.0,
-            255.0,
-            256.0,
-            65_535.0,
-            65_536.0,
-            4_294_967_295.0,
-            4_294_967_296.0,
-            -2_147_483_648.0,
-            -2_147_483_649.0,
-            9_007_199_254_740_991.0,
-            9_007_199_254_740_993.0,
-            1e21,
-            5e-324,
-        ]),
-    ]
-    // JSON has one zero for jsonb.
-    .prop_map(|number| if number == 0.0 { 0.0 } else { number })
+fn string(text: &str) -> Option<Tree> {
+    Some(Tree::String(text.to_owned()))
 }
 
-fn tree() -> impl Strategy<Value = Tree> {
-    let leaf = prop_oneof![
-        Just(Tree::Null),
-        any::<bool>().prop_map(Tree::Bool),
-        number().prop_map(Tree::Number),
-        any::<String>().prop_map(Tree::String),
-        "[a-z]{0,300}".prop_map(Tree::String),
-    ];
-    leaf.prop_recursive(5, 64, 20, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..20).prop_map(Tree::Array),
-            prop::collection::btree_map(any::<String>(), inner, 0..20).prop_map(Tree::Object),
-        ]
-    })
+/// The message as the adapters' sources describe it.
+fn expected(parts: &Parts) -> Tree {
+    let list = |rooms: &[Cow<'_, str>]| {
+        let rooms = rooms.iter().map(|room| Tree::String(room.to_string()));
+        Some(Tree::Array(rooms.collect()))
+    };
+    let event = || {
+        let mut event = vec![Tree::String(parts.event.clone())];
+        event.extend(parts.args.clone());
+        Some(Tree::Array(event))
+    };
+    let opts = |flags| {
+        let (rooms, except) = (list(&parts.rooms), list(&parts.except));
+        Some(object([
+            ("rooms", rooms),
+            ("except", except),
+            ("flags", flags),
+        ]))
+    };
+    let (message_type, data) = match parts.operation {
+        0 => {
+            let packet = object([
+                ("type", Some(Tree::Number(2.0))),
+                ("data", event()),
+                ("nsp", string(&parts.namespace)),
+            ]);
+            let flags = object([
+                ("volatile", parts.volatile.then_some(Tree::Bool(true))),
+                ("compress", parts.compress.map(Tree::Bool)),
+            ]);
+            let data = object([("packet", Some(packet)), ("opts", opts(Some(flags)))]);
+            (3.0, data)
+        }
+        operation @ (1 | 2) => {
+            let data = object([("opts", opts(None)), ("rooms", list(&parts.moved))]);
+            (f64::from(operation) + 3.0, data)
+        }
+        3 => {
+            let close = Some(Tree::Bool(parts.close));
+            (6.0, object([("opts", opts(None)), ("close", close)]))
+        }
+        _ => (9.0, object([("packet", event())])),
+    };
+    object([
+        ("uid", string("emitter")),
+        ("source", string("_sio_adapter")),
+        ("nsp", string(&parts.namespace)),
+        ("type", Some(Tree::Number(message_type))),
+        ("data", Some(data)),
+        ("n", parts.sequence.map(|n| Tree::Number(n as f64))),
+    ])
 }
 
 proptest! {
     #[test]
-    fn both_forms_decode_to_what_was_sent(args in prop::collection::vec(tree(), 0..4)) {
-        let message = emit(&args);
-        let json = parse_json(&to_json(&message, usize::MAX).expect("encodes"));
-        let msgpack = decode(&to_msgpack(&message, usize::MAX, 0).expect("encodes"));
-        prop_assert_eq!(&json, &msgpack);
-        prop_assert_eq!(&json.at(&["data", "packet", "data"]).items()[1..], args.as_slice());
+    fn both_forms_decode_to_what_was_sent(parts in messages()) {
+        let (message, expected) = (parts.message(), expected(&parts));
+        prop_assert_eq!(&parse_json(&json(&message)), &expected);
+        prop_assert_eq!(&decode(&msgpack(&message)), &expected);
     }
 
     #[test]
-    fn binary_travels_as_it_is(bytes in prop::collection::vec(any::<u8>(), 0..70_000)) {
+    fn binary_travels_as_it_is(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
         let args = [Tree::Binary(bytes)];
-        let msgpack = decode(&to_msgpack(&emit(&args), usize::MAX, 0).expect("encodes"));
+        let msgpack = decode(&msgpack(&emit(&args)));
         prop_assert_eq!(&msgpack.at(&["data", "packet", "data"]).items()[1..], args.as_slice());
     }
 
     #[test]
-    fn a_limit_is_exact(args in prop::collection::vec(tree(), 0..3)) {
-        let message = emit(&args);
-        let whole = to_json(&message, usize::MAX).expect("encodes");
-        prop_assert_eq!(to_json(&message, whole.len()), Ok(whole.clone()));
-        let limit = whole.len() - 1;
-        prop_assert_eq!(to_json(&message, limit), Err(EncodeError::TooLong { limit }));
+    fn any_decimal_keeps_its_text_in_json_and_is_rounded_once_in_msgpack(
+        text in "-?(0|[1-9][0-9]{0,400})(\\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?",
+    ) {
+        let args = [Number::Decimal(&text)];
+        let json = String::from_utf8(json(&emit(&args))).expect("UTF-8");
+        let in_place = format!("[\"event\",{text}]");
+        prop_assert!(json.contains(&in_place), "{}", json);
+        let msgpack = decode(&msgpack(&emit(&args)));
+        let received = &msgpack.at(&["data", "packet", "data"]).items()[1];
+        prop_assert_eq!(received, &Tree::Number(text.parse().expect("a number")));
+    }
+}
 
-        let whole = to_msgpack(&message, usize::MAX, 0).expect("encodes");
-        let behind_header = to_msgpack(&message, whole.len(), 4).expect("fits");
-        prop_assert_eq!(&behind_header[..4], &[0; 4]);
-        prop_assert_eq!(&behind_header[4..], whole.as_slice());
-        let limit = whole.len() - 1;
-        prop_assert_eq!(to_msgpack(&message, limit, 4), Err(EncodeError::TooLong { limit }));
+/// Where MessagePack's headers grow.
+#[test]
+fn every_length_is_told() {
+    for length in [15, 16, 31, 32, 255, 256, 65_535, 65_536] {
+        let keys = || (0..length).map(|i| (i.to_string(), Tree::Null));
+        for arg in [
+            Tree::String("x".repeat(length)),
+            Tree::Array(vec![Tree::Bool(true); length]),
+            Tree::Object(keys().collect()),
+        ] {
+            let args = [arg];
+            for received in [
+                decode(&msgpack(&emit(&args))),
+                parse_json(&json(&emit(&args))),
+            ] {
+                let items = &received.at(&["data", "packet", "data"]).items()[1..];
+                assert!(items == args, "{length}");
+            }
+        }
+        let args = [Tree::Binary(vec![7; length])];
+        let received = decode(&msgpack(&emit(&args)));
+        assert!(received.at(&["data", "packet", "data"]).items()[1..] == args);
     }
 }
 
@@ -109,15 +136,15 @@ fn decimals_keep_their_text_in_json_and_are_rounded_once_in_msgpack() {
         ("1e-400", 0.0),
     ] {
         let args = [Number::Decimal(text)];
-        let json = to_json(&emit(&args), usize::MAX).expect("encodes");
+        let json = json(&emit(&args));
         let json = String::from_utf8(json).expect("UTF-8");
         assert!(json.contains(&format!("[\"event\",{text}]")), "{json}");
-        let msgpack = decode(&to_msgpack(&emit(&args), usize::MAX, 0).expect("encodes"));
+        let msgpack = decode(&msgpack(&emit(&args)));
         let received = &msgpack.at(&["data", "packet", "data"]).items()[1];
         assert_eq!(received, &Tree::Number(double), "{text}");
     }
     let args = [Number::Integer(i64::MAX), Number::Integer(i64::MIN)];
-    let msgpack = decode(&to_msgpack(&emit(&args), usize::MAX, 0).expect("encodes"));
+    let msgpack = decode(&msgpack(&emit(&args)));
     assert_eq!(
         &msgpack.at(&["data", "packet", "data"]).items()[1..],
         [
@@ -133,7 +160,7 @@ fn equal_messages_differ_by_their_number() {
     let texts: Vec<_> = (0..3)
         .map(|sequence| {
             message.sequence = Some(sequence);
-            to_json(&message, usize::MAX).expect("encodes")
+            json(&message)
         })
         .collect();
     assert_ne!(texts[0], texts[1]);
@@ -144,6 +171,6 @@ fn equal_messages_differ_by_their_number() {
 #[test]
 fn an_argument_that_fails_says_why() {
     let args = [Number::Decimal("no number")];
-    let error = to_json(&emit(&args), usize::MAX).expect_err("not JSON");
+    let error = to_json(&emit(&args), usize::MAX, uninterrupted).expect_err("not JSON");
     assert!(matches!(error, EncodeError::Argument(_)), "{error}");
 }

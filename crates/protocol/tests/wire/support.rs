@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value as Json;
-use socketio_emitter_protocol::Number;
+use socketio_emitter_protocol::{Message, Number, to_json, to_msgpack};
 use std::collections::BTreeMap;
 
 /// A value as a client receives it: every number a double, objects without order.
@@ -48,6 +48,19 @@ impl Tree {
         self
     }
 }
+
+/// The whole message in JSON.
+pub fn json<A: Serialize>(message: &Message<'_, A>) -> Vec<u8> {
+    to_json(message, usize::MAX, uninterrupted).expect("encodes")
+}
+
+/// The whole message in MessagePack.
+pub fn msgpack<A: Serialize>(message: &Message<'_, A>) -> Vec<u8> {
+    to_msgpack(message, usize::MAX, 0, uninterrupted).expect("encodes")
+}
+
+/// For encoding that nobody waits for.
+pub fn uninterrupted() {}
 
 /// What `JSON.parse` gives.
 pub fn parse_json(text: &[u8]) -> Tree {
