@@ -4,7 +4,6 @@
 DO $block$
 DECLARE
     owner pg_catalog.name;
-    holder record;
 BEGIN
     SELECT pg_catalog.pg_get_userbyid(relowner) INTO owner
     FROM pg_catalog.pg_class
@@ -30,23 +29,5 @@ BEGIN
     EXCEPTION WHEN feature_not_supported THEN
         ALTER TABLE @extschema@.socket_io_attachments ALTER COLUMN payload SET STORAGE EXTERNAL;
     END;
-
-    -- Nobody's until it is granted, whatever the database's default privileges say.
-    FOR holder IN
-        SELECT DISTINCT
-            CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-            c.oid::pg_catalog.regclass AS relation,
-            CASE
-                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
-                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
-            END AS grantee
-        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-        WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
-                '@extschema@.socket_io_attachments'::pg_catalog.regclass::pg_catalog.oid,
-                pg_catalog.pg_get_serial_sequence('@extschema@.socket_io_attachments', 'id')::pg_catalog.regclass::pg_catalog.oid])
-            AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
-    LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', holder.kind, holder.relation, holder.grantee);
-    END LOOP;
 END
 $block$;

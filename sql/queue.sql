@@ -62,30 +62,3 @@ COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be s
 COMMENT ON TABLE @extschema@._sio_sent IS 'Which of the waiting Socket.IO messages have just been sent';
 COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
 COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
-
-DO $block$
-DECLARE
-    holder record;
-BEGIN
-    -- Nobody's, whatever the database's default privileges say.
-    FOR holder IN
-        SELECT DISTINCT
-            CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-            c.oid::pg_catalog.regclass AS relation,
-            CASE
-                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
-                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
-            END AS grantee
-        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-        WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
-                '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid,
-                '@extschema@._sio_queue_id'::pg_catalog.regclass::pg_catalog.oid,
-                '@extschema@._sio_sent'::pg_catalog.regclass::pg_catalog.oid,
-                '@extschema@._sio_failed'::pg_catalog.regclass::pg_catalog.oid,
-                '@extschema@._sio_totals'::pg_catalog.regclass::pg_catalog.oid])
-            AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
-    LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', holder.kind, holder.relation, holder.grantee);
-    END LOOP;
-END
-$block$;

@@ -1,27 +1,37 @@
--- Nothing is anybody's until it is granted.
-REVOKE ALL ON FUNCTION
-    sio_emit(text, text[], text, jsonb, text[], boolean, boolean, bytea[]),
-    sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]),
-    sio_emit_binary(text, text[], text, bytea, text[], boolean, boolean),
-    sio_server_side_emit(text, text, jsonb, bytea[]),
-    sio_server_side_emit_args(text, text, jsonb[], bytea[]),
-    sio_sockets_join(text, text[], text[], text[]),
-    sio_sockets_leave(text, text[], text[], text[]),
-    sio_disconnect_sockets(text, text[], boolean, text[]),
-    sio_cleanup(interval),
-    sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]),
-    sio_buffer(integer),
-    sio_emit_changes(),
-    sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer),
-    sio_unwatch(regclass, text),
-    sio_deliver(integer),
-    sio_wait_delivered(interval),
-    sio_retry(bigint),
-    sio_discard(bigint),
-    _sio_worker(),
-    _sio_waiting(),
-    _sio_attachments()
-FROM PUBLIC;
--- But for what sio_status shows, which anybody who monitors may see.
+-- Nothing is anybody's until it is granted, whatever the database's default privileges say.
+DO $block$
+DECLARE
+    held record;
+BEGIN
+    FOR held IN
+        SELECT DISTINCT o.kind, o.name,
+            CASE
+                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
+            END AS grantee
+        FROM pg_catalog.pg_extension e
+            JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+            JOIN (
+                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'FUNCTION' AS kind, proowner AS owner,
+                    oid::pg_catalog.regprocedure::pg_catalog.text AS name,
+                    coalesce(proacl, pg_catalog.acldefault('f', proowner)) AS acl
+                FROM pg_catalog.pg_proc
+                UNION ALL
+                SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid,
+                    CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relowner,
+                    oid::pg_catalog.regclass::pg_catalog.text, relacl
+                FROM pg_catalog.pg_class
+            ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
+            pg_catalog.aclexplode(o.acl) a
+        WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', held.kind, held.name, held.grantee);
+    END LOOP;
+END
+$block$;
+-- But for what sio_status shows, which anybody who monitors may see,
 GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
+-- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
+GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;

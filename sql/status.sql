@@ -1,9 +1,9 @@
--- Messages that were set aside because they couldn't be sent.
+-- Messages that were set aside because they couldn't be sent. OFFSET 0 makes it a view that nobody can write through,
+-- whatever is granted.
 CREATE VIEW @extschema@.sio_failed AS
 SELECT id, queued_at, failed_at, sqlstate, error, channel,
     coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
-FROM @extschema@._sio_failed;
-REVOKE ALL ON @extschema@.sio_failed FROM PUBLIC; -- whatever the database's default privileges say
+FROM @extschema@._sio_failed OFFSET 0;
 COMMENT ON VIEW @extschema@.sio_failed IS
     'Queued messages that could not be sent: for sio_retry and sio_discard';
 
@@ -12,7 +12,11 @@ CREATE VIEW @extschema@.sio_status AS
 SELECT
     worker.delivery,
     worker.pid AS worker_pid,
-    worker.state AS worker_state,
+    CASE
+        WHEN holder.virtualtransaction IS NULL THEN worker.state
+        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
+        ELSE pg_catalog.format('session %s delivers', holder.pid)
+    END AS worker_state,
     newest.error AS last_error,
     newest.at AS last_error_at,
     queue.queued,
@@ -23,7 +27,9 @@ SELECT
     coalesce(totals.batches, 0) AS batches_total,
     attachments.attachments,
     attachments.attachment_bytes,
-    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage
+    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
+    holder.pid AS delivering_session_pid,
+    holder.since AS delivering_since
 FROM @extschema@._sio_worker() worker
     CROSS JOIN @extschema@._sio_attachments() attachments
     CROSS JOIN @extschema@._sio_waiting() queue
@@ -34,7 +40,22 @@ FROM @extschema@._sio_worker() worker
             UNION ALL
             (SELECT error, failed_at FROM @extschema@._sio_failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
         WHERE at IS NOT NULL
-        ORDER BY at DESC LIMIT 1) newest ON true;
-REVOKE ALL ON @extschema@.sio_status FROM PUBLIC;
+        ORDER BY at DESC LIMIT 1) newest ON true
+    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
+    -- be_the_deliverer in src/delivery/queue/mod.rs.
+    LEFT JOIN LATERAL (
+        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
+        FROM pg_catalog.pg_locks l
+            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+            LEFT JOIN pg_catalog.pg_prepared_xacts p
+                ON pg_catalog.concat('-1/', p.transaction) OPERATOR(pg_catalog.=) l.virtualtransaction
+        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
+            AND l.database OPERATOR(pg_catalog.=) (
+                SELECT oid FROM pg_catalog.pg_database
+                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
+            AND l.pid IS DISTINCT FROM worker.pid
+        LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
     'How queued delivery does in this database, its background worker, and the attachments table';

@@ -1,6 +1,7 @@
 //! What can go wrong, and the one place where it becomes SQLSTATE, message and hint.
 
 use crate::pg::encoding;
+use pgrx::PgLogLevel;
 use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::panic::ErrorReport;
 use socketio_emitter_declaration::DeclarationError;
@@ -46,6 +47,11 @@ pub enum Error {
     TooDeep {
         parameter: &'static str,
     },
+    /// More binaries than clients take.
+    TooManyBinaries {
+        parameter: &'static str,
+        max: usize,
+    },
     Encode(EncodeError),
     /// Text of the database that UTF-8 has no form for, or text that claims to be UTF-8 and isn't.
     Encoding {
@@ -61,8 +67,14 @@ pub enum Error {
     NotATable {
         name: String,
     },
-    /// A trigger of the table kept the row out.
-    NotStored {
+    /// Writing a row would run what somebody has attached to the table.
+    TableRunsCode {
+        name: String,
+        /// Such as `check constraint "c"`.
+        what: String,
+    },
+    /// The table's `id` is an `integer`, and its sequence has passed that.
+    IdsExhausted {
         name: String,
     },
     TableShape {
@@ -78,6 +90,13 @@ pub enum Error {
     AlteredQueue,
     /// A trigger's argument, or the parameter of `sio_watch` that would become one.
     Misdeclared(Misdeclared),
+    /// More arguments of a trigger than Postgres can count.
+    TooManyArguments,
+    /// A room or an event that a row makes.
+    TooLongText {
+        /// The trigger's argument.
+        argument: &'static str,
+    },
     /// A trigger that was created for a moment that it can't work at.
     TriggerProtocol {
         problem: &'static str,
@@ -154,6 +173,10 @@ impl Misdeclared {
     }
 }
 
+/// Bytes of UTF-8 in a room or an event that a trigger makes of a row. Ours: memory that a row's room takes must be bounded,
+/// and servers keep each room's name for as long as somebody is in it.
+pub const MAX_TEXT: usize = 65_536;
+
 /// Characters of a value that an error repeats.
 const SHOWN: usize = 60;
 
@@ -194,6 +217,12 @@ pub fn in_any_encoding(message: String) -> String {
 }
 
 impl Error {
+    /// Raises it, where there is no caller to return it to.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an ERROR does not return")
+    }
+
     /// A declaration that is wrong, or that doesn't fit the table. `key` and `value`: the argument,
     /// and what was given for it, if that is what is wrong.
     pub fn misdeclared(
@@ -284,6 +313,11 @@ impl Error {
                 format!("parameter \"{parameter}\" is nested deeper than {MAX_DEPTH} levels"),
                 None,
             ),
+            Error::TooManyBinaries { parameter, max } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("parameter \"{parameter}\" has more binaries than the {max} of socketio_emitter.max_binaries"),
+                Some("Clients disconnect at a packet with more attachments than their parser's option maxAttachments, which is 10 unless set. Send several events; or raise that option in all clients and servers, then socketio_emitter.max_binaries (0 is no limit).".to_owned()),
+            ),
             Error::Encode(EncodeError::OutOfMemory) => (
                 Code::ERRCODE_OUT_OF_MEMORY,
                 EncodeError::OutOfMemory.to_string(),
@@ -317,13 +351,18 @@ impl Error {
             ),
             Error::NotATable { name } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
-                format!("attachments table {name} is not a table"),
-                None,
+                format!("attachments table {name} is not an ordinary table"),
+                Some("Views, foreign tables and partitioned tables cannot hold messages.".to_owned()),
             ),
-            Error::NotStored { name } => (
-                Code::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
-                format!("attachments table {name} did not store the message"),
-                Some("A trigger or a rule of the table kept the row out, or changed its id to null.".to_owned()),
+            Error::TableRunsCode { name, what } => (
+                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("attachments table {name} has a {what}, with which messages cannot be stored"),
+                Some("Messages are stored with the privileges of the table's owner, so nothing of the table may run code. Drop it, or set socketio_emitter.table_name to a table as the documentation of the servers' adapter creates it.".to_owned()),
+            ),
+            Error::IdsExhausted { name } => (
+                Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                format!("the next id of attachments table {name} is out of range for its type integer"),
+                Some("ALTER TABLE ... ALTER COLUMN id TYPE bigint.".to_owned()),
             ),
             Error::TableShape {
                 name,
@@ -357,6 +396,16 @@ impl Error {
                 },
                 misdeclared.message(),
                 Some(misdeclared.argument.hint),
+            ),
+            Error::TooManyArguments => (
+                Code::ERRCODE_TOO_MANY_ARGUMENTS,
+                "the trigger has more arguments than Postgres can count".to_owned(),
+                Some("A trigger can have up to 32,767 arguments.".to_owned()),
+            ),
+            Error::TooLongText { argument } => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("argument \"{argument}\" makes a text of more than {MAX_TEXT} bytes"),
+                Some("Rooms and events are names: make them of columns with short values.".to_owned()),
             ),
             Error::TriggerProtocol { problem, hint } => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

@@ -4,7 +4,7 @@
 
 use crate::error::Error;
 use crate::pg::datum::{Bytea, Jsonb};
-use crate::pg::encoding;
+use crate::pg::{encoding, interrupt};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 use socketio_emitter_jsonb::{Corrupt, Numeric, Object, Value};
 use socketio_emitter_protocol::{
@@ -25,6 +25,10 @@ pub struct Context<'a> {
     has_bytes: Cell<bool>,
     /// Bytes that the arguments take in JSON, at the least.
     at_least: usize,
+    /// Binaries that clients take in one event, and how many there are so far: one that is named twice counts twice, for
+    /// servers send it twice.
+    max_binaries: usize,
+    sent_binaries: Cell<usize>,
     /// Why serializing stopped: serde's own errors carry only a text.
     failure: RefCell<Option<Error>>,
 }
@@ -37,7 +41,17 @@ impl<'a> Context<'a> {
             binaries: Binaries::new(binaries),
             has_bytes: Cell::new(false),
             at_least: 0,
+            max_binaries: usize::MAX,
+            sent_binaries: Cell::new(0),
             failure: RefCell::new(None),
+        }
+    }
+
+    /// For an event to clients, which take no more than so many binaries.
+    pub fn max_binaries(self, max_binaries: usize) -> Self {
+        Self {
+            max_binaries,
+            ..self
         }
     }
 
@@ -112,6 +126,24 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// One more is about to be sent.
+    fn count_binary<S: Serializer>(&self) -> Result<(), S::Error> {
+        let count = self.sent_binaries.get() + 1;
+        self.sent_binaries.set(count);
+        if count > self.max_binaries {
+            return Err(self.fail::<S>(Error::TooManyBinaries {
+                parameter: self.parameter,
+                max: self.max_binaries,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Before the arguments are encoded, anew.
+    pub fn begin(&self) {
+        self.sent_binaries.set(0);
+    }
+
     fn fail<S: Serializer>(&self, error: Error) -> S::Error {
         self.failure.replace(Some(error));
         S::Error::custom("see the context")
@@ -149,7 +181,10 @@ impl Serialize for Argument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.kind {
             Kind::Null => serializer.serialize_unit(),
-            Kind::Bytes(bytes) => serializer.serialize_bytes(bytes),
+            Kind::Bytes(bytes) => {
+                self.context.count_binary::<S>()?;
+                serializer.serialize_bytes(bytes)
+            }
             Kind::Jsonb(payload) => Node {
                 value: socketio_emitter_jsonb::root(payload)
                     .map_err(|corrupt| self.context.corrupt::<S>(corrupt))?,
@@ -188,6 +223,8 @@ impl Serialize for Node<'_> {
                 parameter: context.parameter,
             }));
         }
+        // Of values there may be millions, some of which take long.
+        interrupt::check();
         match self.value {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(boolean) => serializer.serialize_bool(boolean),
@@ -209,7 +246,10 @@ impl Serialize for Node<'_> {
                         placeholder(&object).map_err(|corrupt| context.corrupt::<S>(corrupt))?;
                     if let Some(Placeholder { num }) = found {
                         return match context.binaries.take(num) {
-                            Ok(bytes) => serializer.serialize_bytes(bytes),
+                            Ok(bytes) => {
+                                context.count_binary::<S>()?;
+                                serializer.serialize_bytes(bytes)
+                            }
                             Err(error) => Err(context.fail::<S>(context.placeholder_error(error))),
                         };
                     }

@@ -22,6 +22,10 @@ static TABLE_NAME: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::
 /// Default off.
 static REQUIRE_ROOMS: GucSetting<bool> = GucSetting::<bool>::new(false);
 
+/// Binaries in an event to clients; 0 for any number. Default 10: clients since socket.io-parser 4.2.6 disconnect at a
+/// packet with more (`maxAttachments` in its decoder).
+static MAX_BINARIES: GucSetting<i32> = GucSetting::<i32>::new(10);
+
 /// How messages leave the transaction. Default `notify`.
 static DELIVERY: GucSetting<Delivery> = GucSetting::<Delivery>::new(Delivery::Notify);
 
@@ -82,6 +86,16 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"socketio_emitter.max_binaries",
+        c"Most binaries in one event to clients.",
+        c"Must not exceed the option maxAttachments of the clients' parser. 0 means no limit.",
+        &MAX_BINARIES,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_enum_guc(
         c"socketio_emitter.delivery",
         c"How messages leave a transaction.",
@@ -134,6 +148,14 @@ pub fn table_name() -> CString {
 
 pub fn require_rooms() -> bool {
     REQUIRE_ROOMS.get()
+}
+
+/// `usize::MAX` where there is no limit.
+pub fn max_binaries() -> usize {
+    match MAX_BINARIES.get() {
+        0 => usize::MAX,
+        max => max as usize,
+    }
 }
 
 pub fn delivery() -> Delivery {

@@ -5,6 +5,7 @@ use crate::delivery;
 use crate::error::Error;
 use crate::payload::{Argument, Context};
 use crate::pg::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArray};
+use crate::settings;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use socketio_emitter_protocol::{Flags, Operation, Target, check_broadcast_event};
@@ -38,7 +39,7 @@ fn sio_emit<'a>(
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    let context = params::context("payload", binaries)?;
+    let context = params::context("payload", binaries)?.max_binaries(settings::max_binaries());
     let args = payload.map(|payload| context.json(Some(payload)));
     Ok(broadcast.send(c"sio_emit()", args.as_slice(), &context)?)
 }
@@ -58,7 +59,7 @@ fn sio_emit_args<'a>(
     binaries: default!(Option<ByteaArray<'a>>, "'{}'"),
 ) -> Result<(), ErrorReport> {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    let context = params::context("args", binaries)?;
+    let context = params::context("args", binaries)?.max_binaries(settings::max_binaries());
     let args = params::args(args, &context)?;
     Ok(broadcast.send(c"sio_emit_args()", &args, &context)?)
 }

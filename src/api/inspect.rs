@@ -6,6 +6,7 @@ use crate::delivery;
 use crate::error::Error;
 use crate::pg::datum::{ByteaArray, Jsonb, Text, TextArray};
 use crate::pg::result::{JsonbResult, TextResult};
+use crate::settings;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::ffi::CString;
@@ -40,7 +41,7 @@ fn sio_encode<'a>(
     ErrorReport,
 > {
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
-    let context = params::context("payload", binaries)?;
+    let context = params::context("payload", binaries)?.max_binaries(settings::max_binaries());
     let args = payload.map(|payload| context.json(Some(payload)));
     let preview = delivery::preview(
         &broadcast.namespace,

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::payload::{Argument, Context};
-use crate::pg::datum::{Bytea, ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
-use crate::pg::encoding;
+use crate::pg::datum::{ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
+use crate::pg::{alloc, encoding, interrupt};
 use crate::settings;
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;
@@ -33,15 +33,36 @@ pub fn rooms<'a>(
     parameter: &'static str,
 ) -> Result<Vec<Cow<'a, str>>, Error> {
     let list = required(value, parameter)?;
-    let mut rooms = Vec::with_capacity(list.len());
+    let mut rooms = Vec::new();
+    alloc::reserve(&mut rooms, list.len());
     for room in list_of(&list, parameter)? {
+        interrupt::check();
         rooms.push(utf8(room?, parameter)?);
     }
-    if rooms.len() > 1 {
-        let mut seen = HashSet::with_capacity(rooms.len());
-        rooms.retain(|room: &Cow<'_, str>| seen.insert(room.clone()));
+    Ok(distinct(rooms))
+}
+
+/// Each room once, where it came first.
+fn distinct(rooms: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    if rooms.len() < 2 {
+        return rooms;
     }
-    Ok(rooms)
+    let mut seen = HashSet::new();
+    if alloc::fallibly(|| seen.try_reserve(rooms.len())).is_err() {
+        alloc::out_of_memory();
+    }
+    let is_first: Vec<bool> = alloc::collect(rooms.iter().map(|room| {
+        interrupt::check();
+        seen.insert(room.as_ref())
+    }));
+    drop(seen);
+    if is_first.iter().all(|is_first| *is_first) {
+        return rooms;
+    }
+    let mut is_first = is_first.into_iter();
+    let mut rooms = rooms;
+    rooms.retain(|_| is_first.next() == Some(true));
+    rooms
 }
 
 /// `rooms` of a call: who is meant. Under `require_rooms` it must not be empty.
@@ -70,14 +91,24 @@ pub fn args<'a>(
 ) -> Result<Vec<Argument<'a>>, Error> {
     let args = required(args, "args")?;
     one_dimension(&args, "args")?;
-    Ok(args.iter().map(|arg| context.json(arg)).collect())
+    let mut list = Vec::new();
+    alloc::reserve(&mut list, args.len());
+    for arg in args.iter() {
+        interrupt::check();
+        list.push(context.json(arg));
+    }
+    Ok(list)
 }
 
 fn binaries<'a>(value: Option<ByteaArray<'a>>) -> Result<Vec<&'a [u8]>, Error> {
     let list = required(value, "binaries")?;
-    list_of(&list, "binaries")?
-        .map(|item| item.map(|Bytea(bytes)| bytes))
-        .collect()
+    let mut binaries = Vec::new();
+    alloc::reserve(&mut binaries, list.len());
+    for binary in list_of(&list, "binaries")? {
+        interrupt::check();
+        binaries.push(binary?.0);
+    }
+    Ok(binaries)
 }
 
 fn list_of<'l, 'a: 'l, T: Varlena<'a> + 'l>(

@@ -2,10 +2,13 @@
 
 use crate::api::params;
 use crate::error::Error;
-use crate::pg::datum::{Regclass, Text, TextArray};
+use crate::pg::datum::{Bytea, Regclass, Text, TextArray};
+use crate::pg::result::TextResult;
+use crate::pg::{alloc, encoding};
 use crate::triggers::{Level, Watch};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use socketio_emitter_declaration::Summary;
 use std::borrow::Cow;
 
 /// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
@@ -79,6 +82,59 @@ fn sio_unwatch<'a>(
 ) -> Result<i32, ErrorReport> {
     let table = table(table_name)?;
     Ok(Watch::drop(table, self::name(name)?.as_deref())?)
+}
+
+/// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` has them, taken apart.
+///
+/// Never an error, because one trigger that somebody has written by hand would break the view for all: what can't be read
+/// is NULL, `name` where it is no watch.
+#[pg_extern(immutable, strict, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn _sio_declaration(
+    arguments: Bytea<'_>,
+) -> TableIterator<
+    'static,
+    (
+        name!(name, Option<TextResult>),
+        name!(ns, TextResult),
+        name!(rooms, Vec<TextResult>),
+        name!(event, TextResult),
+        name!(payload, TextResult),
+        name!(old, TextResult),
+        name!(columns, Option<Vec<TextResult>>),
+        name!(except_columns, Option<Vec<TextResult>>),
+        name!(left_event, Option<TextResult>),
+        name!(batch, Option<i32>),
+    ),
+> {
+    // A zero byte behind each.
+    let arguments = arguments.0.strip_suffix(b"\0").unwrap_or(arguments.0);
+    let arguments: Vec<String> = arguments
+        .split(|byte| *byte == 0)
+        .map(encoding::display_bytes)
+        .collect();
+    let summary = Summary::read(arguments.iter().map(String::as_str));
+    TableIterator::once((
+        summary.name.map(shown),
+        shown(summary.ns),
+        summary.rooms.into_iter().map(shown).collect(),
+        shown(summary.event),
+        shown(summary.payload),
+        shown(summary.old),
+        summary.columns.map(all_shown),
+        summary.except_columns.map(all_shown),
+        summary.left_event.map(shown),
+        summary.batch,
+    ))
+}
+
+fn shown(text: &str) -> TextResult {
+    let text = alloc::copy(text.as_bytes());
+    TextResult(encoding::from_utf8(text).unwrap_or_else(|_| b"?".to_vec()))
+}
+
+fn all_shown(texts: Vec<String>) -> Vec<TextResult> {
+    texts.iter().map(|text| shown(text)).collect()
 }
 
 fn table(value: Option<Regclass>) -> Result<pg_sys::Oid, Error> {

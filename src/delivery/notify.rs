@@ -1,6 +1,7 @@
 //! NOTIFY: the channel's name as LISTEN has it, the text in the database's encoding.
 
 use crate::error::Error;
+use crate::pg::alloc;
 use crate::pg::encoding::{self, Unconvertible};
 use crate::pg::notify::{self, CHANNEL_LIMIT};
 use crate::settings;
@@ -43,8 +44,10 @@ fn unconvertible(parameter: &'static str, _: Unconvertible) -> Error {
 }
 
 /// Text without a NUL, as C has it.
-pub fn c_string(text: Vec<u8>) -> CString {
-    CString::new(text).expect(NO_NUL)
+pub fn c_string(mut text: Vec<u8>) -> CString {
+    alloc::reserve(&mut text, 1);
+    text.push(0);
+    CString::from_vec_with_nul(text).expect(NO_NUL)
 }
 
 const NO_NUL: &str = "Postgres's text has no NUL, and JSON escapes it";

@@ -5,13 +5,17 @@ use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
 use crate::pg::varlena::{self, Varlena};
+use crate::pg::alloc::fallibly;
 use crate::pg::{encoding, interrupt, transaction};
 use crate::settings::{self, Delivery};
 use crate::worker;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde::Serialize;
 use socketio_emitter_protocol::{
     EncodeError, Message, Operation, header, header_start, to_json, to_msgpack,
 };
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
 /// Sends a message when the transaction commits.
@@ -24,9 +28,28 @@ pub fn send<A: Serialize>(
     context: &Context<'_>,
 ) -> Result<(), Error> {
     transaction::prevent_if_read_only(function);
-    match settings::delivery() {
-        Delivery::Notify => notify_at_commit(namespace, operation, context),
-        Delivery::Queue => enqueue(namespace, operation, context),
+    if settings::delivery() == Delivery::Queue {
+        match queue::Place::next() {
+            Some(place) => return enqueue(place, namespace, operation, context),
+            None => warn_of_missing_queue(),
+        }
+    }
+    notify_at_commit(namespace, operation, context)
+}
+
+/// A library serves the SQL of all versions, and 0.1.0 and 0.2.0 have no queue. Once per session.
+fn warn_of_missing_queue() {
+    thread_local! {
+        static WARNED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !WARNED.replace(true) {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            "messages are sent with NOTIFY although socketio_emitter.delivery is queue, because this database has no queue",
+            "socketio_emitter",
+        )
+        .set_hint("Run ALTER EXTENSION socketio_emitter UPDATE.")
+        .report(PgLogLevel::WARNING);
     }
 }
 
@@ -57,11 +80,11 @@ fn notify_at_commit<A: Serialize>(
 
 /// Everything is encoded now, so that what can be wrong with a message is told to the one who sends it.
 fn enqueue<A: Serialize>(
+    place: queue::Place,
     namespace: &str,
     operation: Operation<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
-    let place = queue::Place::next()?;
     let mut message = Message {
         namespace,
         operation,
@@ -119,7 +142,7 @@ pub fn preview<A: Serialize>(
     }
     message.sequence = None;
     let bytes = attachment(&message, context)?.len() - varlena::HEADER;
-    let text = to_json(&message, varlena::PAYLOAD_LIMIT, interrupt::check)
+    let text = fallibly(|| to_json(&message, varlena::PAYLOAD_LIMIT, interrupt::check))
         .map_err(|error| reason(error, context))?;
     Ok(Preview {
         channel,
@@ -140,7 +163,7 @@ fn short_text<A: Serialize>(
     }
     // In UTF-8 the text may be longer than in the database's encoding, which is what counts.
     let limit = (threshold - 1) * encoding::utf8_growth();
-    let text = match to_json(message, limit, interrupt::check) {
+    let text = match fallibly(|| to_json(message, limit, interrupt::check)) {
         Ok(text) => text,
         Err(EncodeError::TooLong { .. }) => return Ok(None),
         Err(error) => return Err(reason(error, context)),
@@ -154,12 +177,15 @@ fn attachment<A: Serialize>(
     message: &Message<'_, A>,
     context: &Context<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let payload = to_msgpack(
-        message,
-        varlena::PAYLOAD_LIMIT,
-        varlena::HEADER,
-        interrupt::check,
-    )
+    context.begin();
+    let payload = fallibly(|| {
+        to_msgpack(
+            message,
+            varlena::PAYLOAD_LIMIT,
+            varlena::HEADER,
+            interrupt::check,
+        )
+    })
     .map_err(|error| reason(error, context))?;
     context.check_all_named()?;
     Ok(payload)

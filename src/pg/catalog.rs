@@ -157,18 +157,6 @@ pub fn quote_literal(text: &CStr) -> CString {
     unsafe { CStr::from_ptr(pg_sys::quote_literal_cstr(text.as_ptr())).to_owned() }
 }
 
-/// A column's type; `None` if there is no such column.
-pub fn column_type(relation: pg_sys::Oid, column: &CStr) -> Option<pg_sys::Oid> {
-    // SAFETY: look-ups by OID and name.
-    unsafe {
-        let number = pg_sys::get_attnum(relation, column.as_ptr());
-        if number == pg_sys::InvalidAttrNumber as pg_sys::AttrNumber {
-            return None;
-        }
-        found(pg_sys::get_atttype(relation, number))
-    }
-}
-
 /// Whether the relation is a table, partitioned or not.
 pub fn is_table(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; 0 for what doesn't exist.
@@ -264,23 +252,6 @@ pub fn function_without_arguments(schema: pg_sys::Oid, name: &CStr) -> Option<pg
             pg_sys::Datum::from(0),
         )
     })
-}
-
-/// The role that owns a relation; `None` if the relation has gone.
-pub fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
-    // SAFETY: the cached tuple is read between search and release.
-    unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::RELOID as i32,
-            pg_sys::Datum::from(relation),
-        );
-        if tuple.is_null() {
-            return None;
-        }
-        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
-        pg_sys::ReleaseSysCache(tuple);
-        Some(owner)
-    }
 }
 
 fn found(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {

@@ -3,12 +3,10 @@
 use crate::pg::datum::payload;
 use crate::pg::memory::Memory;
 use crate::pg::row::Row;
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::panic::ErrorReportable;
-use pgrx::spi::{Spi, SpiResult};
+use crate::pg::{foreign_code, spi};
 use pgrx::{FromDatum, pg_sys, varlena};
 use std::ffi::CStr;
-use std::ptr;
+use std::{ptr, slice};
 
 /// What `to_jsonb` makes of a value. Borrowed from the row, or from the current memory context.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +87,45 @@ impl Call {
         // SAFETY: functions write to nothing of it but fn_extra, and the backend has one thread; those
         // that are called so are built in, see `is_built_in`. A type's functions have no collation to
         // ask for but the default one.
-        unsafe { pg_sys::FunctionCall1Coll(info, pg_sys::DEFAULT_COLLATION_OID, value) }
+        // `to_jsonb` may call a cast of users.
+        foreign_code::call(|| unsafe {
+            pg_sys::FunctionCall1Coll(info, pg_sys::DEFAULT_COLLATION_OID, value)
+        })
+    }
+}
+
+/// The columns that a description lists, dropped ones too.
+///
+/// # Safety
+/// The description stays for `'a`.
+pub(super) unsafe fn attributes<'a>(
+    columns: pg_sys::TupleDesc,
+) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: as the caller says.
+    unsafe { slice::from_raw_parts(first_attribute(columns), (*columns).natts as usize) }
+}
+
+/// # Safety
+/// A live description.
+#[cfg(not(feature = "pg18"))]
+unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as the caller says.
+    unsafe { (*columns).attrs.as_ptr() }
+}
+
+/// From 18 on they come behind the compact ones (`TupleDescAttr` in `src/include/access/tupdesc.h`).
+///
+/// # Safety
+/// A live description.
+#[cfg(feature = "pg18")]
+unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as the caller says.
+    unsafe {
+        (*columns)
+            .compact_attrs
+            .as_ptr()
+            .add((*columns).natts as usize)
+            .cast()
     }
 }
 
@@ -183,7 +219,7 @@ enum TextKind {
     Cast(Call),
     /// The type's built-in output function.
     Output(Call),
-    /// What a user's cast or type makes of it: asked anew each time.
+    /// What a user's cast or type, or a function of any type, makes of it: asked anew each time.
     Query(pg_sys::Oid),
 }
 
@@ -192,6 +228,22 @@ enum TextKind {
 /// trigger, and what `fmgr_info` remembers of them (owner, SECURITY DEFINER, body) can be altered.
 fn is_built_in(function: pg_sys::Oid) -> bool {
     function.to_u32() < pg_sys::FirstNormalObjectId
+}
+
+/// Whether the function takes anything, and asks the expression that it is called in for the type: `concat`,
+/// `quote_literal`.
+fn is_polymorphic(function: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; the arguments' types are palloc'd, and there is one.
+    unsafe {
+        let mut types = ptr::null_mut();
+        let mut count = 0;
+        pg_sys::get_func_signature(function, &mut types, &mut count);
+        let is_pseudo = count > 0 && pg_sys::get_typtype(*types) as u8 == pg_sys::TYPTYPE_PSEUDO;
+        if !types.is_null() {
+            pg_sys::pfree(types.cast());
+        }
+        is_pseudo
+    }
 }
 
 impl TextReader {
@@ -209,7 +261,8 @@ impl TextReader {
                 (pg_sys::INT8OID, _) => TextKind::Int8,
                 (_, pg_sys::CoercionPathType::COERCION_PATH_RELABELTYPE) => TextKind::Text,
                 (_, pg_sys::CoercionPathType::COERCION_PATH_FUNC) => {
-                    if is_built_in(cast) && pg_sys::get_func_nargs(cast) == 1 {
+                    if is_built_in(cast) && pg_sys::get_func_nargs(cast) == 1 && !is_polymorphic(cast)
+                    {
                         TextKind::Cast(Call::new(cast, memory))
                     } else {
                         TextKind::Query(base)
@@ -228,7 +281,7 @@ impl TextReader {
         // SAFETY: as for `Reader::value`.
         Some(unsafe {
             match &self.kind {
-                TextKind::Query(of) => with(&query_text(datum, *of)?),
+                TextKind::Query(of) => spi::query_text(TEXT, datum, *of, with)?,
                 TextKind::Text => with(payload(datum)),
                 TextKind::Int4 => with(itoa::Buffer::new().format(datum.value() as i32).as_bytes()),
                 TextKind::Int8 => with(itoa::Buffer::new().format(int8(datum)).as_bytes()),
@@ -242,20 +295,8 @@ impl TextReader {
     }
 }
 
-/// `value::text`, as SQL has it; `None` is a NULL.
-///
-/// # Safety
-/// `value` is of the type `of`.
-unsafe fn query_text(value: pg_sys::Datum, of: pg_sys::Oid) -> Option<Vec<u8>> {
-    // Text of any encoding leaves as bytes.
-    const TEXT: &CStr =
-        c"SELECT pg_catalog.convert_to($1::pg_catalog.text, pg_catalog.getdatabaseencoding())";
-    // SAFETY: as the caller says.
-    let argument = unsafe { DatumWithOid::new(value, of) };
-    let text: SpiResult<Option<Vec<u8>>> =
-        Spi::connect_mut(|client| client.update(TEXT, Some(1), &[argument])?.first().get_one());
-    text.unwrap_or_report()
-}
+/// As SQL has it.
+const TEXT: &CStr = c"SELECT $1::pg_catalog.text";
 
 /// How `value::text` gets there.
 ///

@@ -1,5 +1,6 @@
 //! Between the database's encoding and UTF-8, which is what both wire forms are written in.
 
+use crate::pg::{alloc, interrupt};
 use pgrx::pg_sys;
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -54,19 +55,15 @@ pub fn database_encoding_name() -> String {
 #[inline]
 pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
     match database_encoding() {
-        // SAFETY: Postgres verifies all text that comes into a UTF8 database (pg_verify_mbstr in
-        // src/backend/utils/mb/mbutils.c), which is also what pgrx's own &str relies on. Checking
-        // it again was a tenth of the time of an emit.
-        UTF8 => Ok(Cow::Borrowed(unsafe {
-            std::str::from_utf8_unchecked(text)
-        })),
-        // No encoding is claimed: anything may be in there.
-        SQL_ASCII => match std::str::from_utf8(text) {
-            Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(_) => Err(Unconvertible),
-        },
+        // SQL_ASCII claims no encoding, so that anything may be in there. And Postgres verifies what comes into a UTF8
+        // database by a query, but not what comes as a setting: `SELECT current_setting('app.x')` is a text of any
+        // bytes that the client put into its startup packet.
+        UTF8 | SQL_ASCII => simdutf8::basic::from_utf8(text)
+            .map(Cow::Borrowed)
+            .map_err(|_| Unconvertible),
         other => {
             let converted = convert(text, other, UTF8)?;
+            // Takes the bytes as they are; nothing is copied.
             String::from_utf8(converted)
                 .map(Cow::Owned)
                 .map_err(|_| Unconvertible)
@@ -76,9 +73,14 @@ pub fn to_utf8(text: &[u8]) -> Result<Cow<'_, str>, Unconvertible> {
 
 /// Text of the database for a message to people.
 pub fn display(text: &CStr) -> String {
-    match to_utf8(text.to_bytes()) {
+    display_bytes(text.to_bytes())
+}
+
+/// [`display`], of text without a NUL behind it.
+pub fn display_bytes(text: &[u8]) -> String {
+    match to_utf8(text) {
         Ok(text) => text.into_owned(),
-        Err(_) => text.to_string_lossy().into_owned(),
+        Err(_) => String::from_utf8_lossy(text).into_owned(),
     }
 }
 
@@ -98,7 +100,7 @@ unsafe extern "C-unwind" {
 fn convert(text: &[u8], from: i32, to: i32) -> Result<Vec<u8>, Unconvertible> {
     // Every encoding that a database can have agrees with UTF-8 in ASCII.
     if text.is_ascii() {
-        return Ok(text.to_vec());
+        return Ok(alloc::copy(text));
     }
     // Postgres's own conversion, not the default one of the search_path, which a user can create.
     // SAFETY: a look-up in the catalog, guarded; the closure owns nothing.
@@ -108,7 +110,7 @@ fn convert(text: &[u8], from: i32, to: i32) -> Result<Vec<u8>, Unconvertible> {
     if procedure == pg_sys::InvalidOid {
         return Err(Unconvertible);
     }
-    let mut converted = Vec::with_capacity(text.len());
+    let mut converted = Vec::new();
     let mut buffer = vec![0u8; text.len().min(CHUNK) * MAX_GROWTH + 1];
     let mut rest = text;
     while !rest.is_empty() {
@@ -131,7 +133,13 @@ fn convert(text: &[u8], from: i32, to: i32) -> Result<Vec<u8>, Unconvertible> {
         if consumed <= 0 {
             return Err(Unconvertible);
         }
+        interrupt::check();
         let output = CStr::from_bytes_until_nul(&buffer).map_err(|_| Unconvertible)?;
+        if converted.capacity() - converted.len() < output.count_bytes() {
+            // Twice as much, as a Vec grows by itself.
+            let more = text.len().max(converted.len()).max(output.count_bytes());
+            alloc::reserve(&mut converted, more);
+        }
         converted.extend_from_slice(output.to_bytes());
         rest = &rest[consumed as usize..];
     }

@@ -17,10 +17,16 @@ pub struct Failure {
 /// Runs `work` and answers what it was raised in it. What Postgres has begun stays begun: the caller
 /// aborts the (sub)transaction.
 pub fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
-    PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
+    // SAFETY: a variable of the process. Callbacks that `work` registered and didn't take back belong to what the
+    // ERROR has left (PG_TRY in src/include/utils/elog.h does the same).
+    let callbacks = unsafe { pg_sys::error_context_stack };
+    let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
         .catch_others(|error| Err(Failure::new(&error)))
         .catch_rust_panic(|error| Err(Failure::new(&error)))
-        .execute()
+        .execute();
+    // SAFETY: as above.
+    unsafe { pg_sys::error_context_stack = callbacks };
+    result
 }
 
 /// Runs `work` in a subtransaction, which is undone if an ERROR is raised in it: what `exec_stmt_block`

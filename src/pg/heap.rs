@@ -3,9 +3,10 @@
 //! An emit must not cost a planned statement, and no right on these tables is ever granted: so rows
 //! are formed here and handed to the heap, as Postgres does with its catalogs.
 
+use crate::pg::index::{self, Which};
 use crate::pg::snapshot::Snapshot;
 use crate::pg::varlena::Varlena;
-use pgrx::datum::DatumWithOid;
+use crate::pg::{alloc, column};
 use pgrx::{pg_sys, varlena};
 use std::marker::PhantomData;
 use std::ptr;
@@ -140,11 +141,10 @@ impl<'a> Field<'a> {
         unsafe {
             let original = self.0.cast_mut_ptr::<pg_sys::varlena>();
             let plain = pg_sys::pg_detoast_datum_packed(original);
-            let bytes = std::slice::from_raw_parts(
+            let bytes = alloc::copy(std::slice::from_raw_parts(
                 varlena::vardata_any(plain).cast::<u8>(),
                 varlena::varsize_any_exhdr(plain),
-            )
-            .to_vec();
+            ));
             if plain != original {
                 pg_sys::pfree(plain.cast());
             }
@@ -158,15 +158,14 @@ impl<'a> Field<'a> {
         unsafe { pg_sys::toast_raw_datum_size(self.0) as usize - pg_sys::VARHDRSZ }
     }
 
-    /// The value as an argument of a query: Postgres reads it from where it is stored.
-    pub fn as_bytea_argument(&self) -> DatumWithOid<'a> {
-        // SAFETY: a varlena that stays for `'a`.
-        unsafe { DatumWithOid::new(self.0, pg_sys::BYTEAOID) }
+    /// The value as it lies there.
+    pub(super) fn datum(&self) -> pg_sys::Datum {
+        self.0
     }
 }
 
 impl Tid {
-    fn of(pointer: &pg_sys::ItemPointerData) -> Self {
+    pub(super) fn of(pointer: &pg_sys::ItemPointerData) -> Self {
         let block = pointer.ip_blkid;
         Self(
             u32::from(block.bi_hi) << 16 | u32::from(block.bi_lo),
@@ -174,7 +173,7 @@ impl Tid {
         )
     }
 
-    fn pointer(self) -> pg_sys::ItemPointerData {
+    pub(super) fn pointer(self) -> pg_sys::ItemPointerData {
         pg_sys::ItemPointerData {
             ip_blkid: pg_sys::BlockIdData {
                 bi_hi: (self.0 >> 16) as u16,
@@ -182,22 +181,6 @@ impl Tid {
             },
             ip_posid: self.1,
         }
-    }
-}
-
-/// Whether it is a plain B-tree on the table's first column.
-///
-/// # Safety
-/// `info` is that of `index`, which is open.
-unsafe fn is_on_first_column(index: pg_sys::Relation, info: *const pg_sys::IndexInfo) -> bool {
-    // SAFETY: as the caller says.
-    unsafe {
-        (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
-            && (*info).ii_NumIndexAttrs == 1
-            && (*info).ii_IndexAttrNumbers[0] == 1
-            && (*info).ii_Expressions.is_null()
-            && (*info).ii_Predicate.is_null()
-            && !(*info).ii_Unique
     }
 }
 
@@ -212,7 +195,8 @@ pub enum Access {
 impl Heap {
     /// Opens a table. `None` if it has gone.
     ///
-    /// `columns`: how many it must have; it isn't the table that this library knows otherwise.
+    /// `columns`: how many it must have; it isn't the table that this library knows otherwise. More may follow, which a
+    /// later version of the extension has added, while this library is still the one that is loaded: they are null.
     pub fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Option<Self> {
         assert!(columns <= MAX_COLUMNS);
         // SAFETY: a look-up that waits for the lock.
@@ -222,9 +206,12 @@ impl Heap {
             if relation.is_null() {
                 return None;
             }
-            if (*(*relation).rd_att).natts as usize != columns
-                || (*(*relation).rd_rel).relam != pg_sys::HEAP_TABLE_AM_OID
-            {
+            let attributes = column::attributes((*relation).rd_att);
+            let is_known = (columns..=MAX_COLUMNS).contains(&attributes.len())
+                && attributes[..columns].iter().all(|column| !column.attisdropped)
+                && attributes[columns..].iter().all(|column| !column.attnotnull)
+                && (*(*relation).rd_rel).relam == pg_sys::HEAP_TABLE_AM_OID;
+            if !is_known {
                 pg_sys::relation_close(relation, lock);
                 return None;
             }
@@ -248,27 +235,43 @@ impl Heap {
         unsafe { pg_sys::relation_close(self.relation, unlock) };
     }
 
-    /// Adds a row. It is hidden from logical decoding, so that a publication of all tables doesn't
-    /// carry it to a subscriber.
+    /// Adds a row to a table without indexes. It is hidden from logical decoding, so that a publication of all tables
+    /// doesn't carry it to a subscriber.
     pub fn insert(&self, row: &[Value<'_>]) -> Tid {
+        self.insert_into_heap(row).0
+    }
+
+    /// Adds a row to a table with indexes. False if one of them can't be served: then raise an ERROR.
+    #[must_use]
+    pub fn insert_indexed(&self, row: &[Value<'_>]) -> bool {
+        let (tid, values, nulls) = self.insert_into_heap(row);
+        // SAFETY: as many values as columns.
+        let served = unsafe {
+            index::insert(self.relation, Which::All, &mut tid.pointer(), &values, &nulls)
+        };
+        served.is_ok()
+    }
+
+    fn insert_into_heap(
+        &self,
+        row: &[Value<'_>],
+    ) -> (Tid, [pg_sys::Datum; MAX_COLUMNS], [bool; MAX_COLUMNS]) {
         assert_eq!(row.len(), self.columns);
         let mut values = [pg_sys::Datum::from(0); MAX_COLUMNS];
-        let mut nulls = [false; MAX_COLUMNS];
+        let mut nulls = [true; MAX_COLUMNS];
         for (index, value) in row.iter().enumerate() {
             values[index] = match value {
-                Value::Null => {
-                    nulls[index] = true;
-                    continue;
-                }
+                Value::Null => continue,
                 Value::Int8(value) => pg_sys::Datum::from(*value),
                 Value::Xid8(value) => pg_sys::Datum::from(*value),
                 Value::Oid(value) => pg_sys::Datum::from(*value),
                 Value::Varlena(value) => value.datum(),
                 Value::Read(field) => field.0,
             };
+            nulls[index] = false;
         }
         // SAFETY: as many values as columns; the tuple is freed once it has been copied into its page.
-        unsafe {
+        let tid = unsafe {
             let tuple = pg_sys::heap_form_tuple(
                 (*self.relation).rd_att,
                 values.as_mut_ptr(),
@@ -284,47 +287,8 @@ impl Heap {
             let tid = Tid::of(&(*tuple).t_self);
             pg_sys::heap_freetuple(tuple);
             tid
-        }
-    }
-
-    /// Enters a row into the table's indexes, each of which is on its first column, an `xid8`. There may be a
-    /// second one: `REINDEX CONCURRENTLY` makes it. False if one is of another kind, which can't be served.
-    #[must_use]
-    pub fn insert_into_indexes(&self, tid: Tid, key: u64) -> bool {
-        let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
-        let mut pointer = tid.pointer();
-        let mut served = true;
-        // SAFETY: an open table's indexes, and a key of their column's type. The list is a copy; what
-        // BuildIndexInfo allocates for an index on a column is one node. After an ERROR Postgres closes
-        // the index.
-        unsafe {
-            let list = pg_sys::RelationGetIndexList(self.relation);
-            let count = if list.is_null() { 0 } else { (*list).length };
-            for i in 0..count {
-                let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
-                let info = pg_sys::BuildIndexInfo(index);
-                if (*info).ii_ReadyForInserts {
-                    if is_on_first_column(index, info) {
-                        pg_sys::index_insert(
-                            index,
-                            &mut pg_sys::Datum::from(key),
-                            &mut false,
-                            &mut pointer,
-                            self.relation,
-                            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
-                            false,
-                            info,
-                        );
-                    } else {
-                        served = false;
-                    }
-                }
-                pg_sys::pfree(info.cast());
-                pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-            }
-            pg_sys::list_free(list);
-        }
-        served
+        };
+        (tid, values, nulls)
     }
 
     /// Shows the rows that the snapshot sees, until `see` answers false. Without an index, or for
@@ -430,5 +394,23 @@ impl Heap {
         let mut pointer = tid.pointer();
         // SAFETY: a row of the table; one that somebody else deletes is an ERROR.
         unsafe { pg_sys::simple_heap_delete(self.relation, &mut pointer) };
+    }
+
+    /// Deletes a row that the transaction has just seen, once nobody else is about to. False if somebody has.
+    pub fn try_delete(&self, tid: Tid) -> bool {
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: a row of the table.
+        let result = unsafe {
+            pg_sys::heap_delete(
+                self.relation,
+                &mut tid.pointer(),
+                pg_sys::GetCurrentCommandId(true),
+                ptr::null_mut(),
+                true,
+                &mut failure,
+                false,
+            )
+        };
+        result == pg_sys::TM_Result::TM_Ok
     }
 }

@@ -3,6 +3,43 @@
 //! It says so at any moment when it looks anything up; what is called then must not look up itself.
 
 use pgrx::pg_sys;
+use std::cell::Cell;
+
+/// What was looked up in the catalogs, until Postgres says that it may have become wrong.
+pub struct Remembered<T> {
+    value: Cell<Option<T>>,
+    /// How often it was forgotten.
+    forgotten: Cell<u64>,
+}
+
+impl<T: Copy> Remembered<T> {
+    pub const fn nothing() -> Self {
+        Self {
+            value: Cell::new(None),
+            forgotten: Cell::new(0),
+        }
+    }
+
+    pub fn get(&self) -> Option<T> {
+        self.value.get()
+    }
+
+    pub fn forget(&self) {
+        self.forgotten.set(self.forgotten.get() + 1);
+        self.value.set(None);
+    }
+
+    /// Looks up, and remembers what was found, unless Postgres had something to say meanwhile: what came first may
+    /// have been read before it was changed.
+    pub fn look_up<E>(&self, look: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let before = self.forgotten.get();
+        let found = look()?;
+        if self.forgotten.get() == before {
+            self.value.set(Some(found));
+        }
+        Ok(found)
+    }
+}
 
 /// Calls `forget` when a relation may have changed; with `None`, any may have. For the rest of the
 /// session: call it once.

@@ -1,11 +1,18 @@
 //! Memory contexts of our own.
 
+use crate::pg::unwinding;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
 /// A memory context that is deleted with its owner.
 #[derive(Debug)]
 pub struct Memory(pg_sys::MemoryContext);
+
+unsafe extern "C-unwind" {
+    // src/include/utils/memutils.h. Without pgrx's guard: it moves pointers and raises nothing, so that it may be
+    // called while an ERROR unwinds.
+    fn MemoryContextSetParent(context: pg_sys::MemoryContext, parent: pg_sys::MemoryContext);
+}
 
 impl Memory {
     /// One that may outlive transactions.
@@ -56,13 +63,17 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: ours, deleted once. While an ERROR unwinds it may be the current one, which
-        // Postgres replaces before it uses it again; until then the session's stands in.
+        // SAFETY: ours, deleted once. While an ERROR unwinds, it is Postgres that deletes it, when it aborts the
+        // transaction: it may be the current one, and what is registered with it is called at its deletion.
         unsafe {
-            if pg_sys::CurrentMemoryContext == self.0 {
-                pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            if unwinding() {
+                let transaction = pg_sys::CurTransactionContext;
+                if !transaction.is_null() {
+                    MemoryContextSetParent(self.0, transaction);
+                }
+            } else {
+                pg_sys::MemoryContextDelete(self.0);
             }
-            pg_sys::MemoryContextDelete(self.0);
         }
     }
 }

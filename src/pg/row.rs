@@ -1,6 +1,8 @@
 //! Rows: where they lie, copies of them, and whether two are the same.
 
-use pgrx::{PgTupleDesc, pg_sys, varlena};
+use crate::pg::alloc::fallibly;
+use crate::pg::unwinding;
+use pgrx::{pg_sys, varlena};
 use std::collections::TryReserveError;
 use std::{ptr, slice};
 
@@ -122,8 +124,10 @@ pub(super) mod raw {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // SAFETY: ours, dropped once.
-        unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) };
+        if !unwinding() {
+            // SAFETY: ours, dropped once.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) };
+        }
     }
 }
 
@@ -156,9 +160,9 @@ impl Tuples {
             if self.words.capacity() - self.words.len() < words {
                 // By an eighth, not twofold as usual: there may be a hundred batches that wait.
                 let more = words.max(self.words.len() / 8);
-                self.words.try_reserve_exact(more)?;
+                fallibly(|| self.words.try_reserve_exact(more))?;
             }
-            self.starts.try_reserve(1)?;
+            fallibly(|| self.starts.try_reserve(1))?;
             let start = self.words.len();
             self.starts.push(start);
             let end = self.words.as_mut_ptr().add(start);
@@ -206,7 +210,7 @@ unsafe extern "C-unwind" {
 }
 
 impl Comparison {
-    pub(super) fn of(attributes: &PgTupleDesc<'_>) -> Self {
+    pub(super) fn of(attributes: &[pg_sys::FormData_pg_attribute]) -> Self {
         let images = stored(attributes)
             .map(|(index, attribute)| Image {
                 index,
@@ -255,11 +259,12 @@ fn same_pointee(a: pg_sys::Datum, b: pg_sys::Datum, image: &Image) -> bool {
 
 /// The columns that a row has values of, with their index: not those that were dropped, and not
 /// virtual generated ones, whose content is undefined in a trigger (doc/src/sgml/trigger.sgml, 18).
-pub(super) fn stored<'a>(
-    attributes: &'a PgTupleDesc<'_>,
-) -> impl Iterator<Item = (usize, &'a pg_sys::FormData_pg_attribute)> {
+pub(super) fn stored(
+    attributes: &[pg_sys::FormData_pg_attribute],
+) -> impl Iterator<Item = (usize, &pg_sys::FormData_pg_attribute)> {
     const VIRTUAL: u8 = b'v';
-    (0..attributes.len())
-        .filter_map(|index| Some((index, attributes.get(index)?)))
+    attributes
+        .iter()
+        .enumerate()
         .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL)
 }

@@ -1,6 +1,7 @@
 //! Questions about the current transaction.
 
-use pgrx::pg_sys;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::{IntoDatum, pg_sys};
 use std::ffi::CStr;
 
 /// Raises 25006 if the transaction may not write, on a standby too; Postgres words it.
@@ -41,27 +42,15 @@ pub fn next_command() {
     unsafe { pg_sys::CommandCounterIncrement() };
 }
 
-/// Runs `work`, which may execute SQL, in a pre-commit callback.
-///
-/// Postgres runs those after the point from which on no user's code is expected: there is no
-/// snapshot to see data by, `SET TRANSACTION READ ONLY` may have come after the writes that `work`
-/// is about, and a cursor that a trigger leaves open would outlive the transaction.
-pub fn at_commit(work: impl FnOnce()) {
-    // SAFETY: the snapshot is pushed and popped in pairs, and the flag put back; after an ERROR
-    // Postgres drops and resets both itself when it aborts.
-    unsafe {
-        let read_only = pg_sys::XactReadOnly;
-        pg_sys::XactReadOnly = false;
-        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-        work();
-        pg_sys::PopActiveSnapshot();
-        pg_sys::XactReadOnly = read_only;
-    }
-}
-
-/// Closes the cursors that are open at the end of a transaction, as `CommitTransaction` in
-/// `src/backend/access/transam/xact.c` does before it runs the callbacks.
-pub fn close_cursors() {
-    // SAFETY: Postgres has just done the same; only what was opened since is left to close.
-    unsafe { pg_sys::PreCommit_Portals(false) };
+/// The time so long ago, in the same unit. An ERROR if there is none.
+pub fn ago(age: Interval) -> i64 {
+    let now = TimestampWithTimeZone::try_from(clock()).expect("the clock tells a time");
+    // SAFETY: the SQL function of the operator, with its two arguments; neither is NULL, nor is the result.
+    let then: Option<TimestampWithTimeZone> = unsafe {
+        pgrx::direct_function_call(
+            pg_sys::timestamptz_mi_interval,
+            &[now.into_datum(), age.into_datum()],
+        )
+    };
+    then.expect("not NULL").into_inner()
 }

@@ -1,7 +1,7 @@
 //! What Postgres hands to a trigger.
 
 use crate::pg::catalog;
-use crate::pg::column::{Reader, TextReader};
+use crate::pg::column::{self, Reader, TextReader};
 use crate::pg::memory::Memory;
 use crate::pg::row::{Comparison, Row, Slot, raw, stored};
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
@@ -10,7 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::trigger_support::called_as_trigger;
-use pgrx::{PgRelation, impl_sql_translatable, pg_sys};
+use pgrx::{impl_sql_translatable, pg_sys};
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::slice;
@@ -136,23 +136,16 @@ impl<'a> Firing<'a> {
         unsafe { CStr::from_ptr(self.trigger.tgname) }
     }
 
-    /// The arguments of CREATE TRIGGER, in the database's encoding.
-    pub fn arguments(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
-        let arguments = match self.trigger.tgnargs {
-            0 => &[],
-            // SAFETY: as many C strings as it says, which live as long as the firing.
-            count => unsafe { slice::from_raw_parts(self.trigger.tgargs, count as usize) },
-        };
-        arguments
-            .iter()
-            // SAFETY: as above.
-            .map(|&argument| unsafe { CStr::from_ptr(argument) })
+    /// The arguments of CREATE TRIGGER, in the database's encoding. `None`: there are more than Postgres can count.
+    pub fn arguments(&self) -> Option<Vec<&'a CStr>> {
+        // SAFETY: the trigger lives as long as the firing.
+        unsafe { arguments(self.trigger) }
     }
 
     /// The table that fired.
-    pub fn table(&self) -> Table {
-        // SAFETY: open and locked for the time of the firing; `from_pg` doesn't close it.
-        Table(unsafe { PgRelation::from_pg(self.data.tg_relation) })
+    pub fn table(&self) -> Table<'a> {
+        // SAFETY: open and locked for the time of the firing.
+        unsafe { Table::new(self.data.tg_relation) }
     }
 
     /// The table that the trigger was declared on: of a partition's copy, the partitioned table.
@@ -256,17 +249,38 @@ impl<'a> TransitionTable<'a> {
     }
 }
 
+/// A trigger's arguments, in the database's encoding. `None`: there are more than Postgres can count.
+///
+/// Before 15.19 and its like CREATE TRIGGER took any number of them, although `tgnargs` is an int16: from 32,768 on that is
+/// negative, and there is no array (`RelationBuildTriggers` in `src/backend/commands/trigger.c`).
+///
+/// # Safety
+/// The trigger is Postgres's, and lives for `'a`.
+unsafe fn arguments<'a>(trigger: &pg_sys::Trigger) -> Option<Vec<&'a CStr>> {
+    let count = usize::try_from(trigger.tgnargs).ok()?;
+    // SAFETY: as many C strings as it says.
+    Some(unsafe {
+        (0..count)
+            .map(|i| CStr::from_ptr(*trigger.tgargs.add(i)))
+            .collect()
+    })
+}
+
 /// A table's trigger. Texts are in the database's encoding.
-pub struct Trigger {
-    pub name: Vec<u8>,
+pub struct Trigger<'a> {
+    pub name: &'a CStr,
     pub function: pg_sys::Oid,
     /// A partition's copy of its parent's.
     pub is_copy: bool,
-    pub arguments: Vec<Vec<u8>>,
+    /// `None`: there are more than Postgres can count.
+    pub arguments: Option<Vec<&'a CStr>>,
 }
 
-/// An open table.
-pub struct Table(PgRelation);
+/// An open table. Whoever opened it closes it.
+pub struct Table<'a> {
+    relation: pg_sys::Relation,
+    _open: PhantomData<&'a pg_sys::RelationData>,
+}
 
 /// A column as it is looked for.
 pub struct ColumnHandle {
@@ -288,21 +302,41 @@ impl ColumnHandle {
     }
 }
 
-impl Table {
-    /// Opens a table that is locked already.
-    pub fn open_locked(oid: pg_sys::Oid) -> Self {
-        // SAFETY: ERROR if there is no such relation; closed on drop, when the lock stays.
-        Self(unsafe { PgRelation::with_lock(oid, pg_sys::NoLock as pg_sys::LOCKMODE) })
+impl<'a> Table<'a> {
+    /// # Safety
+    /// The relation is open and locked for `'a`.
+    unsafe fn new(relation: pg_sys::Relation) -> Self {
+        Self {
+            relation,
+            _open: PhantomData,
+        }
+    }
+
+    /// Opens a table that is locked already, for the time of `work`. An ERROR if there is none.
+    pub fn with_locked<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> R {
+        let lock = pg_sys::NoLock as pg_sys::LOCKMODE;
+        // SAFETY: opened and closed in pairs; after an ERROR Postgres closes it.
+        unsafe {
+            let relation = pg_sys::relation_open(oid, lock);
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            result
+        }
     }
 
     pub fn oid(&self) -> pg_sys::Oid {
-        self.0.oid()
+        // SAFETY: the relation is open.
+        unsafe { (*self.relation).rd_id }
+    }
+
+    fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
+        // SAFETY: the relation is open and locked, so that its description stays.
+        unsafe { column::attributes((*self.relation).rd_att) }
     }
 
     /// Those that a trigger sees, in the table's order.
     pub fn columns(&self) -> Vec<ColumnHandle> {
-        let attributes = self.0.tuple_desc();
-        stored(&attributes)
+        stored(self.attributes())
             .map(|(index, attribute)| ColumnHandle {
                 index,
                 type_oid: attribute.atttypid,
@@ -316,11 +350,11 @@ impl Table {
 
     /// Its triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
     /// for itself, such as for foreign keys.
-    pub fn triggers(&self) -> Vec<Trigger> {
+    pub fn triggers(&self) -> Vec<Trigger<'_>> {
         // SAFETY: the relation is open and locked, so that its description stays; the array has as
-        // many triggers as it says, each with a name and as many arguments as it says.
+        // many triggers as it says, each with a name.
         unsafe {
-            let description = (*self.0.as_ptr()).trigdesc;
+            let description = (*self.relation).trigdesc;
             if description.is_null() {
                 return Vec::new();
             }
@@ -328,19 +362,17 @@ impl Table {
                 .iter()
                 .filter(|trigger| !trigger.tgisinternal || trigger.tgisclone)
                 .map(|trigger| Trigger {
-                    name: CStr::from_ptr(trigger.tgname).to_bytes().to_vec(),
+                    name: CStr::from_ptr(trigger.tgname),
                     function: trigger.tgfoid,
                     is_copy: trigger.tgisclone,
-                    arguments: (0..trigger.tgnargs as usize)
-                        .map(|i| CStr::from_ptr(*trigger.tgargs.add(i)).to_bytes().to_vec())
-                        .collect(),
+                    arguments: arguments(trigger),
                 })
                 .collect()
         }
     }
 
     pub fn comparison(&self) -> Comparison {
-        Comparison::of(&self.0.tuple_desc())
+        Comparison::of(self.attributes())
     }
 }
 

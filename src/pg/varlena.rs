@@ -1,6 +1,6 @@
 //! A `bytea` or a `text` built in Rust's memory and handed to Postgres as it is.
 
-use pgrx::datum::DatumWithOid;
+use crate::pg::alloc;
 use pgrx::{pg_sys, varlena};
 
 /// Bytes to leave free in front of the payload.
@@ -26,7 +26,8 @@ impl Varlena {
 
     /// A copy of the payload, with a header.
     pub fn new(payload: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        let mut bytes = Vec::new();
+        alloc::reserve(&mut bytes, HEADER + payload.len());
         bytes.extend_from_slice(&[0; HEADER]);
         bytes.extend_from_slice(payload);
         Self::with_header(bytes)
@@ -34,11 +35,5 @@ impl Varlena {
 
     pub(super) fn datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())
-    }
-
-    /// The value as an argument of a query, borrowed: no copy is made.
-    pub fn as_bytea_argument(&self) -> DatumWithOid<'_> {
-        // SAFETY: a valid varlena of that type, which outlives the argument.
-        unsafe { DatumWithOid::new(self.datum(), pg_sys::BYTEAOID) }
     }
 }

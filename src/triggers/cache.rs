@@ -49,8 +49,9 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
     }
     let before = INVALIDATIONS.get();
-    let arguments = firing
-        .arguments()
+    let arguments = firing.arguments().ok_or(Error::TooManyArguments)?;
+    let arguments = arguments
+        .iter()
         .map(|argument| {
             encoding::to_utf8(argument.to_bytes()).map_err(|_| Error::Encoding {
                 parameter: "arguments",

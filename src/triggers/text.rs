@@ -1,6 +1,6 @@
 //! Templates whose columns were found: rooms and events of a row.
 
-use crate::error::{Error, Why, shorten};
+use crate::error::{Error, MAX_TEXT, Why, shorten};
 use crate::pg::column::TextReader;
 use crate::pg::encoding;
 use crate::pg::row::Row;
@@ -40,7 +40,8 @@ impl Text {
             if let Piece::Column(reader) = piece {
                 reader.with_text(row, |text| {
                     out.push(1);
-                    out.extend_from_slice(text);
+                    // What is longer is refused when it is rendered.
+                    out.extend_from_slice(&text[..text.len().min(MAX_TEXT + 1)]);
                 });
                 out.push(0);
             }
@@ -86,23 +87,35 @@ impl Text {
                 Piece::Operation => text.push_str(operation.name()),
                 Piece::Column(reader) => {
                     let appended = row.and_then(|row| {
-                        reader.with_text(row, |bytes| {
-                            encoding::to_utf8(bytes).map(|utf8| text.push_str(&utf8))
-                        })
+                        reader.with_text(row, |bytes| append(&mut text, bytes, parameter))
                     });
                     match appended {
                         None => return Ok(None),
-                        Some(Ok(())) => {}
-                        Some(Err(_)) => {
-                            return Err(Error::Encoding {
-                                parameter,
-                                encoding: encoding::database_encoding_name(),
-                            });
-                        }
+                        Some(appended) => appended?,
                     }
                 }
             }
         }
         Ok(Some(text))
     }
+}
+
+/// `bytes`: in the database's encoding. `parameter`: what an error names.
+fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<(), Error> {
+    let too_long = Error::TooLongText {
+        argument: parameter,
+    };
+    // UTF-8 may be shorter than another encoding, but no encoding takes more than four bytes for a character.
+    if bytes.len() > 4 * MAX_TEXT {
+        return Err(too_long);
+    }
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| Error::Encoding {
+        parameter,
+        encoding: encoding::database_encoding_name(),
+    })?;
+    if text.len() + utf8.len() > MAX_TEXT {
+        return Err(too_long);
+    }
+    text.push_str(&utf8);
+    Ok(())
 }

@@ -4,11 +4,10 @@ use crate::delivery;
 use crate::error::{Error, Misdeclared};
 use crate::pg::catalog;
 use crate::pg::encoding;
+use crate::pg::spi;
 use crate::pg::trigger::{Operation, Table, Trigger};
 use crate::triggers::plan::Plan;
-use pgrx::pg_sys::panic::ErrorReportable;
-use pgrx::prelude::*;
-use pgrx::spi::SpiResult;
+use pgrx::pg_sys;
 use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -96,12 +95,13 @@ impl Watch {
         let wanted = self.wanted(level, &ops)?;
 
         let function = Function::find();
-        let existing = Existing::of(self.table, &function)?;
-        self.check_names(&wanted, &existing, &function)?;
+        let existing = Existing::of(self.table, &function);
+        let own = in_database_encoding(&self.name)?;
+        self.check_names(&own, &wanted, &existing, &function)?;
         let arguments = declaration.arguments();
         for trigger in &wanted {
             // To replace also replaces what has the name in a partition: only where there is ours.
-            let create: &[u8] = if existing.iter().any(|other| other.name == trigger.name) {
+            let create: &[u8] = if existing.iter().any(|other| other.has_name(&trigger.name)) {
                 b"CREATE OR REPLACE TRIGGER "
             } else {
                 b"CREATE TRIGGER "
@@ -121,11 +121,11 @@ impl Watch {
             ]);
         }
         let stale = existing.iter().filter(|trigger| {
-            trigger.watch.as_deref() == Some(&*self.name)
-                && !wanted.iter().any(|wanted| wanted.name == trigger.name)
+            trigger.watch.as_deref() == Some(&*own)
+                && !wanted.iter().any(|wanted| trigger.has_name(&wanted.name))
         });
         for trigger in stale {
-            drop_trigger(self.table, &trigger.name)?;
+            drop_trigger(self.table, &trigger.sql_name)?;
         }
         Ok(())
     }
@@ -144,14 +144,16 @@ impl Watch {
         if catalog::names(table).is_none() {
             return Err(no_table(table));
         }
-        let triggers = Existing::of(table, &Function::find())?;
+        // Names are compared as bytes: of a watch that was made by hand they may be no text of the database's encoding.
+        let name = name.map(in_database_encoding).transpose()?;
+        let triggers = Existing::of(table, &Function::find());
         let mut watches = BTreeSet::new();
         for trigger in &triggers {
             if let Some(watch) = &trigger.watch
-                && name.is_none_or(|name| name == watch)
+                && name.as_ref().is_none_or(|name| name == watch)
             {
                 watches.insert(watch);
-                drop_trigger(table, &trigger.name)?;
+                drop_trigger(table, &trigger.sql_name)?;
             }
         }
         Ok(watches.len() as i32)
@@ -159,26 +161,30 @@ impl Watch {
 
     /// Refuses to take the name of a trigger that isn't of this watch, in the table itself or in a
     /// partition, which would get a copy of that name.
+    ///
+    /// `own`: the name of this watch, in the database's encoding.
     fn check_names(
         &self,
+        own: &[u8],
         wanted: &[Wanted],
         existing: &[Existing],
         function: &Function,
     ) -> Result<(), Error> {
         let foreign = |table: pg_sys::Oid, trigger: &Existing| Error::ForeignTrigger {
-            trigger: trigger.name.clone(),
+            trigger: encoding::display(&trigger.name),
             table: display_name(table),
         };
-        let is_wanted = |other: &&Existing| wanted.iter().any(|wanted| wanted.name == other.name);
+        let is_wanted =
+            |other: &&Existing| wanted.iter().any(|wanted| other.has_name(&wanted.name));
         if let Some(other) = existing
             .iter()
             .filter(is_wanted)
-            .find(|other| other.watch.as_deref() != Some(&*self.name))
+            .find(|other| other.watch.as_deref() != Some(own))
         {
             return Err(foreign(self.table, other));
         }
         for partition in catalog::lock_partitions(self.table) {
-            let others = Existing::of(partition, function)?;
+            let others = Existing::of(partition, function);
             if let Some(other) = others.iter().filter(is_wanted).find(|other| !other.is_copy) {
                 return Err(foreign(partition, other));
             }
@@ -191,12 +197,9 @@ impl Watch {
         let has_old_rows = ops
             .iter()
             .any(|op| matches!(op, Operation::Update | Operation::Delete));
-        let plan = Plan::new(
-            declaration,
-            &Table::open_locked(self.table),
-            self.table,
-            has_old_rows,
-        )
+        let plan = Table::with_locked(self.table, |table| {
+            Plan::new(declaration, table, self.table, has_old_rows)
+        })
         .map_err(in_call)?;
         if ops.contains(&Operation::Truncate) {
             plan.check_truncate().map_err(in_call)?;
@@ -353,57 +356,59 @@ impl Function {
     }
 }
 
-/// A trigger that is there.
+/// A trigger that is there. Texts are in the database's encoding, or of any bytes: who writes a trigger by hand may have
+/// come by them in a way on which Postgres doesn't verify them.
 struct Existing {
-    name: String,
+    name: CString,
+    /// Quoted where SQL needs it.
+    sql_name: Vec<u8>,
     /// The watch that it is of, if `sio_watch` made it.
-    watch: Option<String>,
+    watch: Option<Vec<u8>>,
     /// Whether it is a partition's copy of its parent's: of the parent's watch, not of its own.
     is_copy: bool,
 }
 
 impl Existing {
     /// All of a locked table's triggers, but for those that Postgres made for itself.
-    fn of(table: pg_sys::Oid, function: &Function) -> Result<Vec<Self>, Error> {
-        let of_watch = |trigger: &Trigger| {
+    fn of(table: pg_sys::Oid, function: &Function) -> Vec<Self> {
+        let of_watch = |trigger: &Trigger<'_>| {
             trigger
                 .arguments
                 .iter()
-                .find_map(|argument| argument.strip_prefix(b"watch="))
+                .flatten()
+                .find_map(|argument| argument.to_bytes().strip_prefix(b"watch="))
                 .filter(|_| trigger.function == function.oid && !trigger.is_copy)
-                .map(utf8)
-                .transpose()
+                .map(<[u8]>::to_vec)
         };
-        Table::open_locked(table)
-            .triggers()
-            .iter()
-            .map(|trigger| {
-                Ok(Self {
-                    name: utf8(&trigger.name)?,
-                    watch: of_watch(trigger)?,
+        Table::with_locked(table, |table| {
+            table
+                .triggers()
+                .iter()
+                .map(|trigger| Self {
+                    name: trigger.name.to_owned(),
+                    sql_name: catalog::quote_identifier(trigger.name).into_bytes(),
+                    watch: of_watch(trigger),
                     is_copy: trigger.is_copy,
                 })
-            })
-            .collect()
+                .collect()
+        })
+    }
+
+    /// `name`: UTF-8.
+    fn has_name(&self, name: &str) -> bool {
+        in_database_encoding(name).is_ok_and(|name| name == self.name.to_bytes())
     }
 }
 
-fn drop_trigger(table: pg_sys::Oid, trigger: &str) -> Result<(), Error> {
-    run(&[
-        b"DROP TRIGGER ",
-        &identifier(trigger)?,
-        b" ON ",
-        &table_name(table)?,
-    ]);
+/// `trigger`: quoted where SQL needs it.
+fn drop_trigger(table: pg_sys::Oid, trigger: &[u8]) -> Result<(), Error> {
+    run(&[b"DROP TRIGGER ", trigger, b" ON ", &table_name(table)?]);
     Ok(())
 }
 
 /// A statement, in the database's encoding, with the caller's rights.
 fn run(parts: &[&[u8]]) {
-    let sql = CString::new(parts.concat()).expect("Postgres's text has no NUL");
-    let done: SpiResult<()> =
-        Spi::connect_mut(|client| client.update(sql.as_c_str(), None, &[]).map(|_| ()));
-    done.unwrap_or_report();
+    spi::execute(&CString::new(parts.concat()).expect("Postgres's text has no NUL"));
 }
 
 fn table_name(table: pg_sys::Oid) -> Result<Vec<u8>, Error> {
@@ -430,12 +435,6 @@ fn c_string(text: &str) -> Result<CString, Error> {
 
 fn in_database_encoding(text: &str) -> Result<Vec<u8>, Error> {
     encoding::from_utf8(text.as_bytes().to_vec()).map_err(|_| unconvertible())
-}
-
-fn utf8(text: &[u8]) -> Result<String, Error> {
-    encoding::to_utf8(text)
-        .map(Cow::into_owned)
-        .map_err(|_| unconvertible())
 }
 
 fn unconvertible() -> Error {

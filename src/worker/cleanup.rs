@@ -1,11 +1,10 @@
 //! Deleting old attachments, beside the servers that do the same.
 
 use crate::delivery;
-use crate::pg::background;
+use crate::pg::{background, transaction};
 use crate::settings;
 use crate::worker::slots::Slot;
 use crate::worker::trouble::Trouble;
-use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::time::{Duration, Instant};
 
@@ -58,8 +57,8 @@ impl Cleanup {
 
 /// Raises what goes wrong, so that the transaction is aborted.
 fn delete_some() -> i64 {
-    let age = Interval::from_micros(OLD_SECONDS * 1_000_000);
-    delivery::delete_older_than(age, Some(AT_A_TIME))
+    let before = transaction::clock() - OLD_SECONDS * 1_000_000;
+    delivery::delete_older_than(before, Some(AT_A_TIME))
         .map_err(ErrorReport::from)
         .unwrap_or_report()
 }

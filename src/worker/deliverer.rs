@@ -24,20 +24,33 @@ const FOR_LISTENERS: Duration = Duration::from_secs(1);
 /// A look at the queue without being woken: nothing relies on it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// What Postgres's own background processes set (`AutoVacWorkerMain` in
-/// `src/backend/postmaster/autovacuum.c`), and what a worker needs beyond it.
+/// What a worker needs, whatever somebody has set for the database or for the role that it runs as: first what Postgres's
+/// own background processes set (`AutoVacWorkerMain` in `src/backend/postmaster/autovacuum.c`).
+///
+/// All other settings that a session may change were gone through (`pg_settings`, context `user` and `superuser`): they
+/// are about SQL, of which the worker runs none, about logging, or about resources. `e2e/worker-settings.test.js` sets
+/// them all at once.
 const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"statement_timeout", c"0"),
     (c"transaction_timeout", c"0"),
     (c"idle_in_transaction_session_timeout", c"0"),
     (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_deferrable", c"off"),
     (c"default_transaction_read_only", c"off"),
+    // An ERROR is to be caught: it tells which message can't be sent.
+    (c"exit_on_error", c"off"),
     // Shorter than deadlock_timeout usually is, so that nobody else is chosen as a deadlock's victim, and
     // DROP EXTENSION needn't wait.
     (c"lock_timeout", c"200ms"),
     // A batch that a crash of the server takes back is sent again.
     (c"synchronous_commit", c"off"),
+    // The commits of those who emit are what it would wait for.
+    (c"commit_delay", c"0"),
+    // What is deleted is told to autovacuum.
+    (c"track_counts", c"on"),
+    // sio_status and pg_stat_activity show what it does.
+    (c"track_activities", c"on"),
     (c"pg_stat_statements.track", c"none"),
 ];
 
@@ -57,6 +70,9 @@ pub fn main(index: usize) {
     let _ = MINE.set(slot);
     background::at_exit(|| {
         if let Some(slot) = MINE.get() {
+            if background::is_told_to_end() {
+                slot.set_end(End::Terminated);
+            }
             slot.detach();
         }
     });
@@ -204,6 +220,7 @@ impl Deliverer {
                 return When::NotBefore(began + FOR_LISTENERS);
             }
             Progress::DelivererElsewhere => {
+                self.slot.set_state(State::WaitingForSession);
                 return When::NotBefore(began + self.for_session.next());
             }
             Progress::Sent { more: false } | Progress::Empty | Progress::NoExtension => {}

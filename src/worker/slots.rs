@@ -26,6 +26,8 @@ pub enum State {
     WaitingForServers,
     WaitingForListeners,
     BackingOff,
+    /// A session delivers, and the worker waits for its transaction to end.
+    WaitingForSession,
 }
 
 impl State {
@@ -42,6 +44,7 @@ impl State {
             State::WaitingForServers => "waiting for restart delay",
             State::WaitingForListeners => "waiting for listeners",
             State::BackingOff => "backing off",
+            State::WaitingForSession => "waiting for a session that delivers",
         }
     }
 }
@@ -130,7 +133,7 @@ impl Slot {
     }
 
     pub fn state(&self) -> State {
-        const STATES: [State; 11] = [
+        const STATES: [State; 12] = [
             State::NotPreloaded,
             State::Standby,
             State::NotRunning,
@@ -142,6 +145,7 @@ impl Slot {
             State::WaitingForServers,
             State::WaitingForListeners,
             State::BackingOff,
+            State::WaitingForSession,
         ];
         STATES[usize::from(self.cell().state.load(SeqCst))]
     }

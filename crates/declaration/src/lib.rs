@@ -13,3 +13,4 @@ pub use arguments::{Columns, DEFAULT_BATCH, Declaration, Old, Payload};
 pub use error::DeclarationError;
 pub use identifier::write_list as write_columns;
 pub use template::{Part, Template};
+mod summary; pub use summary::Summary;

@@ -9,10 +9,9 @@ use crate::pg::failure::Failure;
 use crate::pg::heap::{Access, Heap, Row, Tid, Xids};
 use crate::pg::interrupt;
 use crate::pg::lock::Wait;
+use crate::pg::memory::Memory;
 use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
 use crate::pg::snapshot::{Seen, Snapshot};
-use pgrx::PgLogLevel;
-use pgrx::pg_sys::panic::ErrorReport;
 use socketio_emitter_protocol::header;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -173,10 +172,10 @@ impl Drain {
                 match self.find_relations() {
                     None => Progress::NoExtension,
                     now if now != gone => Progress::Sent { more: true },
-                    _ => raise(Error::NoQueue),
+                    _ => Error::NoQueue.raise(),
                 }
             }
-            Err(error) => raise(error),
+            Err(error) => error.raise(),
         }
     }
 
@@ -266,7 +265,7 @@ impl Drain {
             self.open_queue(&relations)
                 .map(Heap::close)
                 .and_then(|()| self.sent.delete_old(&relations, true))
-                .unwrap_or_else(raise);
+                .unwrap_or_else(|error| error.raise());
         }
     }
 
@@ -320,7 +319,7 @@ impl Drain {
     /// [`Drain::committed`] then. Raises as [`Drain::batch`] does.
     pub fn set_aside(&mut self) {
         self.begin();
-        self.try_set_aside().unwrap_or_else(raise);
+        self.try_set_aside().unwrap_or_else(|error| error.raise());
     }
 
     fn try_set_aside(&mut self) -> Result<(), Error> {
@@ -400,13 +399,17 @@ impl Drain {
     fn send(&mut self, queue: &Heap, snapshot: &Snapshot, room: usize) -> Result<(), Error> {
         let pages = queue.pages();
         let mut bytes = 0;
+        let scratch = Memory::of_call(c"socketio_emitter message");
         for waiting in self.waiting.iter().rev().take(self.size) {
             interrupt::check();
             let id = waiting.id;
             self.at_message = true;
-            let sent = queue.fetch(waiting.tid, pages, snapshot, |row| {
-                // Somebody else may have delivered it, and its place may have been used again.
-                (row.int8(column::ID) == id).then(|| send(row))
+            let mut sent = None;
+            scratch.run(|| {
+                sent = queue.fetch(waiting.tid, pages, snapshot, |row| {
+                    // Somebody else may have delivered it, and its place may have been used again.
+                    (row.int8(column::ID) == id).then(|| send(row))
+                });
             });
             if let Some(Some(sent)) = sent {
                 let sent = sent?;
@@ -452,11 +455,6 @@ pub fn is_under_way() -> bool {
     UNDER_WAY.get()
 }
 
-fn raise<R>(error: Error) -> R {
-    ErrorReport::from(error).report(PgLogLevel::ERROR);
-    unreachable!("an ERROR doesn't return")
-}
-
 /// What a message takes.
 struct Size {
     /// All of it.
@@ -476,7 +474,7 @@ fn send(row: &Row<'_>) -> Result<Size, Error> {
             let table = row
                 .oid(column::ATTACHMENTS_TABLE)
                 .ok_or(Error::AlteredQueue)?;
-            let id = attachments::insert_into(table, payload.as_bytea_argument())?;
+            let id = attachments::insert_into(table, payload)?;
             (header(message, id), payload.size())
         }
     };

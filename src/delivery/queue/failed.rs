@@ -4,9 +4,9 @@ use super::relations::Relations;
 use super::{column, text};
 use crate::error::Error;
 use crate::pg::failure::Failure;
-use crate::pg::heap::{Access, Tid, Value, Xids};
+use crate::pg::heap::{Access, Row, Tid, Value, Xids};
 use crate::pg::snapshot::{Snapshot, current_xid};
-use crate::pg::transaction;
+use crate::pg::{interrupt, transaction};
 use crate::worker;
 use pgrx::pg_sys;
 
@@ -58,7 +58,7 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     let xid = current_xid();
     let mut served = true;
     let count = take(&relations, id, |row| {
-        let tid = queue.insert(&[
+        served &= queue.insert_indexed(&[
             Value::Xid8(xid),
             row.any(failed_column::ID),
             row.any(failed_column::QUEUED_AT),
@@ -67,7 +67,6 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
             row.any(failed_column::MESSAGE),
             row.any(failed_column::PAYLOAD),
         ]);
-        served &= queue.insert_into_indexes(tid, xid);
     })?;
     if !served {
         return Err(Error::AlteredQueue);
@@ -84,27 +83,38 @@ pub fn discard(id: Option<i64>) -> Result<i64, Error> {
     take(&Relations::required()?, id, |_| {})
 }
 
-/// Takes failed messages out of their table. Two sessions that want the same one: the second waits
-/// and gets an ERROR, as with a catalog's row.
+/// Takes failed messages out of their table, and shows each. One that another session takes is waited for, and is that
+/// session's if it commits.
 fn take(
     relations: &Relations,
     id: Option<i64>,
-    mut see: impl FnMut(&crate::pg::heap::Row<'_>),
+    mut see: impl FnMut(&Row<'_>),
 ) -> Result<i64, Error> {
+    // What the same statement has taken before is gone.
+    transaction::next_command();
     let failed = relations.failed()?;
-    let mut taken = Vec::new();
+    let mut count = 0;
     Snapshot::with_latest(|snapshot| {
+        let mut wanted = Vec::new();
         failed.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
+            interrupt::check();
             if id.is_none_or(|id| id == row.int8(failed_column::ID)) {
-                see(row);
-                taken.push(row.tid);
+                wanted.push(row.tid);
             }
             true
         });
+        let pages = failed.pages();
+        for tid in wanted {
+            interrupt::check();
+            failed.fetch(tid, pages, snapshot, |row| {
+                if failed.try_delete(tid) {
+                    see(row);
+                    count += 1;
+                }
+            });
+        }
     });
-    for tid in &taken {
-        failed.delete(*tid);
-    }
     failed.close();
-    Ok(taken.len() as i64)
+    transaction::next_command();
+    Ok(count)
 }

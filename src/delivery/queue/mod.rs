@@ -57,10 +57,12 @@ pub struct Attachment {
 impl Place {
     /// The next one. Its number is taken when the message is emitted: so messages of a transaction,
     /// and those of another that was committed before, come in the order of the emits.
-    pub fn next() -> Result<Self, Error> {
-        let relations = Relations::required()?;
+    ///
+    /// `None`: this database has no queue.
+    pub fn next() -> Option<Self> {
+        let relations = Relations::find()?;
         let id = sequence::next(relations.ids);
-        Ok(Self { relations, id })
+        Some(Self { relations, id })
     }
 
     /// Puts the message in, to be delivered once the transaction has committed.
@@ -75,7 +77,7 @@ impl Place {
     ) -> Result<(), Error> {
         let xid = current_xid();
         let queue = self.relations.queue(Access::Write)?;
-        let tid = queue.insert(&[
+        let served = queue.insert_indexed(&[
             Value::Xid8(xid),
             Value::Int8(self.id),
             Value::Int8(transaction::clock()),
@@ -86,7 +88,7 @@ impl Place {
                 Value::Varlena(&attachment.payload)
             }),
         ]);
-        if !queue.insert_into_indexes(tid, xid) {
+        if !served {
             return Err(Error::AlteredQueue);
         }
         queue.close();

@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::pg::heap::{Access, Heap};
-use crate::pg::{catalog, invalidation};
+use crate::pg::catalog;
+use crate::pg::invalidation::{self, Remembered};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -24,31 +25,35 @@ pub struct Relations {
 
 thread_local! {
     /// An emit can't afford to look five names up.
-    static KNOWN: Cell<Option<Relations>> = const { Cell::new(None) };
+    static KNOWN: Remembered<Relations> = const { Remembered::nothing() };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Relations {
     /// `None` if this database doesn't have the extension, or one older than the queue.
     pub fn find() -> Option<Self> {
-        if let Some(known) = KNOWN.get() {
+        if let Some(known) = KNOWN.with(Remembered::get) {
             return Some(known);
         }
         if !LISTENING.replace(true) {
             invalidation::on_relation(forget);
         }
+        KNOWN
+            .with(|known| known.look_up(|| Self::look_up().ok_or(())))
+            .ok()
+    }
+
+    fn look_up() -> Option<Self> {
         let schema = catalog::extension_schema(EXTENSION)?;
         let relation = |name| catalog::relation_oid(schema, name);
-        let found = Self {
+        Some(Self {
             queue: relation(c"_sio_queue")?,
             index: relation(c"_sio_queue_xid")?,
             ids: relation(c"_sio_queue_id")?,
             sent: relation(c"_sio_sent")?,
             failed: relation(c"_sio_failed")?,
             totals: relation(c"_sio_totals")?,
-        };
-        KNOWN.set(Some(found));
-        Some(found)
+        })
     }
 
     /// For a call of a function of the extension.
@@ -87,20 +92,23 @@ fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Result<Heap, Erro
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {
-    let stale = KNOWN.get().is_some_and(|known| {
-        relation.is_none_or(|oid| {
-            [
-                known.queue,
-                known.index,
-                known.ids,
-                known.sent,
-                known.failed,
-                known.totals,
-            ]
-            .contains(&oid)
-        })
+    KNOWN.with(|remembered| {
+        let is_stale = remembered.get().is_none_or(|known| {
+            relation.is_none_or(|oid| {
+                [
+                    known.queue,
+                    known.index,
+                    known.ids,
+                    known.sent,
+                    known.failed,
+                    known.totals,
+                ]
+                .contains(&oid)
+            })
+        });
+        // Also while it is being looked up.
+        if is_stale {
+            remembered.forget();
+        }
     });
-    if stale {
-        KNOWN.set(None);
-    }
 }

@@ -1,0 +1,123 @@
+-- Views that nobody can write through, watches read by the parser that the triggers use, and who delivers.
+
+-- Takes a trigger's arguments apart for sio_watches.
+CREATE  FUNCTION "_sio_declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT  /* Option < i32 > */
+)
+IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+
+CREATE OR REPLACE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    d.name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns, d.rooms, d.event, d.payload, d.old, d.columns, d.except_columns, d.left_event, d.batch,
+    t.enabled
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+
+-- OFFSET 0: nobody can write through it, whatever is granted.
+CREATE OR REPLACE VIEW @extschema@.sio_failed AS
+SELECT id, queued_at, failed_at, sqlstate, error, channel,
+    coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
+FROM @extschema@._sio_failed OFFSET 0;
+
+-- Two columns more: the session that delivers.
+CREATE OR REPLACE VIEW @extschema@.sio_status AS
+SELECT
+    worker.delivery,
+    worker.pid AS worker_pid,
+    CASE
+        WHEN holder.virtualtransaction IS NULL THEN worker.state
+        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
+        ELSE pg_catalog.format('session %s delivers', holder.pid)
+    END AS worker_state,
+    newest.error AS last_error,
+    newest.at AS last_error_at,
+    queue.queued,
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
+    (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
+    coalesce(totals.delivered, 0) AS delivered_total,
+    coalesce(totals.failed, 0) AS failed_total,
+    coalesce(totals.batches, 0) AS batches_total,
+    attachments.attachments,
+    attachments.attachment_bytes,
+    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
+    holder.pid AS delivering_session_pid,
+    holder.since AS delivering_since
+FROM @extschema@._sio_worker() worker
+    CROSS JOIN @extschema@._sio_attachments() attachments
+    CROSS JOIN @extschema@._sio_waiting() queue
+    LEFT JOIN @extschema@._sio_totals totals ON true
+    LEFT JOIN LATERAL (
+        SELECT error, at
+        FROM (SELECT worker.last_error, worker.last_error_at
+            UNION ALL
+            (SELECT error, failed_at FROM @extschema@._sio_failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
+        WHERE at IS NOT NULL
+        ORDER BY at DESC LIMIT 1) newest ON true
+    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
+    -- be_the_deliverer in src/delivery/queue/mod.rs.
+    LEFT JOIN LATERAL (
+        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
+        FROM pg_catalog.pg_locks l
+            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+            LEFT JOIN pg_catalog.pg_prepared_xacts p
+                ON pg_catalog.concat('-1/', p.transaction) OPERATOR(pg_catalog.=) l.virtualtransaction
+        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
+            AND l.database OPERATOR(pg_catalog.=) (
+                SELECT oid FROM pg_catalog.pg_database
+                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
+            AND l.pid IS DISTINCT FROM worker.pid
+        LIMIT 1) holder ON true;
+
+-- The function is new: whatever the database's default privileges have given away is taken back.
+DO $block$
+DECLARE
+    held record;
+BEGIN
+    FOR held IN
+        SELECT DISTINCT
+            CASE
+                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
+            END AS grantee
+        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+        WHERE p.oid OPERATOR(pg_catalog.=) '@extschema@._sio_declaration(bytea)'::pg_catalog.regprocedure
+            AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION @extschema@._sio_declaration(bytea) FROM %s', held.grantee);
+    END LOOP;
+END
+$block$;
+GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;

@@ -1,0 +1,516 @@
+//! The attachments table, written and read without SQL.
+//!
+//! It is the servers' table as much as ours, and others may have rights on it: so nothing of it that runs code is run
+//! with its owner's rights. Triggers, rules, policies and foreign keys concern the servers' own statements only; a table
+//! that can't be written without running code (a check, a default, a generated column, an index on an expression) is
+//! refused.
+
+use crate::pg::heap::{Access, Field, Tid};
+use crate::pg::index::{self, Which};
+use crate::pg::invalidation::{self, Remembered};
+use crate::pg::memory::Memory;
+use crate::pg::snapshot::Snapshot;
+use crate::pg::{alloc, column, interrupt, sequence};
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::ptr;
+
+/// An attachments table that is open for the current transaction.
+#[derive(Debug)]
+pub struct Table {
+    relation: pg_sys::Relation,
+    layout: Layout,
+}
+
+/// Where its columns are, from 0.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    table: pg_sys::Oid,
+    columns: usize,
+    id: usize,
+    /// `integer`, not `bigint`.
+    is_id_short: bool,
+    created_at: usize,
+    payload: usize,
+    /// Where ids come from.
+    ids: pg_sys::Oid,
+}
+
+/// Why rows can't be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is no such relation (any more).
+    Gone,
+    /// A view, a foreign or a partitioned table, or rows that Postgres's own heap doesn't keep.
+    NotATable,
+    /// A column is missing, or has another type. Its name and the type wanted.
+    Column(&'static str, &'static str),
+    /// Writing a row takes more than that: what, in the database's encoding.
+    Code(Vec<u8>),
+    /// No more ids of that type.
+    IdsExhausted,
+}
+
+/// A row's bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Payload<'a> {
+    Varlena(&'a crate::pg::varlena::Varlena),
+    /// As it lies in another table.
+    Field(Field<'a>),
+}
+
+thread_local! {
+    /// Of the table that was used last.
+    static LAYOUT: Remembered<Layout> = const { Remembered::nothing() };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn forget(relation: Option<pg_sys::Oid>) {
+    LAYOUT.with(|remembered| {
+        // Also while it is being looked up.
+        if remembered
+            .get()
+            .is_none_or(|layout| relation.is_none_or(|oid| oid == layout.table))
+        {
+            remembered.forget();
+        }
+    });
+}
+
+impl Table {
+    /// Opens it and checks that rows can be written.
+    pub fn open(table: pg_sys::Oid, access: Access) -> Result<Self, Unfit> {
+        if !LISTENING.replace(true) {
+            invalidation::on_relation(forget);
+        }
+        // SAFETY: a look-up that waits for the lock.
+        let relation =
+            unsafe { pg_sys::try_relation_open(table, access as pg_sys::LOCKMODE) };
+        if relation.is_null() {
+            return Err(Unfit::Gone);
+        }
+        let known = LAYOUT.with(Remembered::get);
+        let layout = match known {
+            Some(layout) if layout.table == table => Ok(layout),
+            _ => LAYOUT.with(|remembered| {
+                // SAFETY: the relation is open.
+                remembered.look_up(|| unsafe { layout(table, relation) })
+            }),
+        };
+        match layout {
+            Ok(layout) => Ok(Self { relation, layout }),
+            Err(unfit) => {
+                // SAFETY: opened above, closed once.
+                unsafe { pg_sys::relation_close(relation, access as pg_sys::LOCKMODE) };
+                Err(unfit)
+            }
+        }
+    }
+
+    /// Not in a `Drop`: after an ERROR, Postgres closes it. The lock stays until the transaction ends.
+    pub fn close(self) {
+        // SAFETY: opened by `open`, closed once.
+        unsafe { pg_sys::relation_close(self.relation, pg_sys::NoLock as pg_sys::LOCKMODE) };
+    }
+
+    /// Stores a payload. Answers the new row's id, and where it lies.
+    ///
+    /// `created_at`: in Postgres's microseconds. What is allocated is freed.
+    pub fn insert(&self, created_at: i64, payload: Payload<'_>) -> Result<(i64, Tid), Unfit> {
+        let id = sequence::next(self.layout.ids);
+        if self.layout.is_id_short && i32::try_from(id).is_err() {
+            return Err(Unfit::IdsExhausted);
+        }
+        let mut values = alloc::collect((0..self.layout.columns).map(|_| pg_sys::Datum::from(0)));
+        let mut nulls = alloc::collect((0..self.layout.columns).map(|_| true));
+        for (column, value) in [
+            (self.layout.id, pg_sys::Datum::from(id)),
+            (self.layout.created_at, pg_sys::Datum::from(created_at)),
+            (self.layout.payload, payload.datum()),
+        ] {
+            (values[column], nulls[column]) = (value, false);
+        }
+        let mut inserted = Err(Unfit::Gone);
+        Memory::of_call(c"socketio_emitter attachment").run(|| {
+            // SAFETY: as many values as columns, of their types. The tuple is of the memory that `run` frees.
+            inserted = unsafe {
+                let tuple = pg_sys::heap_form_tuple(
+                    (*self.relation).rd_att,
+                    values.as_mut_ptr(),
+                    nulls.as_mut_ptr(),
+                );
+                pg_sys::heap_insert(
+                    self.relation,
+                    tuple,
+                    pg_sys::GetCurrentCommandId(true),
+                    0,
+                    ptr::null_mut(),
+                );
+                index::insert(
+                    self.relation,
+                    Which::All,
+                    &mut (*tuple).t_self,
+                    &values,
+                    &nulls,
+                )
+                .map(|()| (id, Tid::of(&(*tuple).t_self)))
+                .map_err(|name| code(b"index ", &name))
+            };
+        });
+        inserted
+    }
+
+    /// Sets `created_at` of a row of this transaction. One that has gone, with a savepoint, is passed over.
+    pub fn touch(&self, tid: Tid, id: i64, created_at: i64) -> Result<(), Unfit> {
+        let mut updated = Ok(());
+        Snapshot::with_latest(|snapshot| {
+            Memory::of_call(c"socketio_emitter attachment").run(|| {
+                // SAFETY: `fetch` looks up what is there; the row is pinned while it is read.
+                updated = unsafe { self.try_touch(snapshot, tid, id, created_at) };
+            });
+        });
+        updated
+    }
+
+    /// # Safety
+    /// Within a memory context that is freed.
+    unsafe fn try_touch(
+        &self,
+        snapshot: &Snapshot,
+        tid: Tid,
+        id: i64,
+        created_at: i64,
+    ) -> Result<(), Unfit> {
+        // SAFETY: the page is pinned until the new row has been made from it; the row's own description takes it apart.
+        // After an ERROR Postgres unpins it.
+        unsafe {
+            let mut old = pg_sys::HeapTupleData {
+                t_self: tid.pointer(),
+                ..Default::default()
+            };
+            let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+            if !pg_sys::heap_fetch(self.relation, snapshot.raw(), &mut old, &mut buffer, false) {
+                return Ok(());
+            }
+            let mut row = self.deform(&mut old);
+            if self.id_of(&row) != Some(id) {
+                pg_sys::ReleaseBuffer(buffer);
+                return Ok(());
+            }
+            row.values[self.layout.created_at] = pg_sys::Datum::from(created_at);
+            row.nulls[self.layout.created_at] = false;
+            let new = pg_sys::heap_form_tuple(
+                (*self.relation).rd_att,
+                row.values.as_mut_ptr(),
+                row.nulls.as_mut_ptr(),
+            );
+            pg_sys::ReleaseBuffer(buffer);
+            // The new tuple's own values: the page may change now.
+            let which = update(self.relation, &mut tid.pointer(), new);
+            let Some(which) = which else { return Ok(()) };
+            let new_row = self.deform(new);
+            index::insert(
+                self.relation,
+                which,
+                &mut (*new).t_self,
+                &new_row.values,
+                &new_row.nulls,
+            )
+            .map_err(|name| code(b"index ", &name))
+        }
+    }
+
+    /// Deletes up to `limit` rows that were created before `before`, in Postgres's microseconds; none that somebody else
+    /// deletes or has locked, and none for which `keep` says so. Answers how many. Waits for nobody.
+    pub fn delete_created_before(
+        &self,
+        before: i64,
+        limit: i64,
+        keep: impl Fn(i64) -> bool,
+    ) -> i64 {
+        let mut deleted = 0;
+        self.each_row(|tid, row| {
+            if deleted >= limit {
+                return false;
+            }
+            let is_old = self.created_at_of(row).is_some_and(|created| created < before);
+            if is_old && !self.id_of(row).is_some_and(&keep) && self.delete(tid) {
+                deleted += 1;
+            }
+            true
+        });
+        deleted
+    }
+
+    /// False if somebody else does, or has locked it.
+    fn delete(&self, tid: Tid) -> bool {
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: a row that the transaction has just seen; without waiting.
+        let result = unsafe {
+            pg_sys::heap_delete(
+                self.relation,
+                &mut tid.pointer(),
+                pg_sys::GetCurrentCommandId(true),
+                ptr::null_mut(),
+                false,
+                &mut failure,
+                false,
+            )
+        };
+        result == pg_sys::TM_Result::TM_Ok
+    }
+
+    /// How many rows there are, and the bytes of their payloads.
+    pub fn count(&self) -> (i64, i64) {
+        let (mut rows, mut bytes) = (0, 0);
+        self.each_row(|_, row| {
+            rows += 1;
+            if !row.nulls[self.layout.payload] {
+                // SAFETY: a varlena; out of line, its pointer tells the size.
+                let size = unsafe { pg_sys::toast_raw_datum_size(row.values[self.layout.payload]) };
+                bytes += size as i64 - pg_sys::VARHDRSZ as i64;
+            }
+            true
+        });
+        (rows, bytes)
+    }
+
+    /// Shows the rows as they are now, until `see` answers false.
+    fn each_row(&self, mut see: impl FnMut(Tid, &Deformed) -> bool) {
+        Snapshot::with_latest(|snapshot| {
+            // SAFETY: the row is looked at before the scan goes on; after an ERROR Postgres ends the scan.
+            unsafe {
+                let scan = pg_sys::systable_beginscan(
+                    self.relation,
+                    pg_sys::InvalidOid,
+                    false,
+                    snapshot.raw(),
+                    0,
+                    ptr::null_mut(),
+                );
+                loop {
+                    interrupt::check();
+                    let tuple = pg_sys::systable_getnext(scan);
+                    if tuple.is_null() {
+                        break;
+                    }
+                    let row = self.deform(tuple);
+                    if !see(Tid::of(&(*tuple).t_self), &row) {
+                        break;
+                    }
+                }
+                pg_sys::systable_endscan(scan);
+            }
+        });
+    }
+
+    /// # Safety
+    /// `tuple` is a row of the table. Its values stay as long as it does.
+    unsafe fn deform(&self, tuple: pg_sys::HeapTuple) -> Deformed {
+        let mut row = Deformed {
+            values: alloc::collect((0..self.layout.columns).map(|_| pg_sys::Datum::from(0))),
+            nulls: alloc::collect((0..self.layout.columns).map(|_| true)),
+        };
+        // SAFETY: as the caller says; room for all columns.
+        unsafe {
+            pg_sys::heap_deform_tuple(
+                tuple,
+                (*self.relation).rd_att,
+                row.values.as_mut_ptr(),
+                row.nulls.as_mut_ptr(),
+            );
+        }
+        row
+    }
+
+    fn id_of(&self, row: &Deformed) -> Option<i64> {
+        let value = row.get(self.layout.id)?.value();
+        Some(if self.layout.is_id_short {
+            (value as i32).into()
+        } else {
+            value as i64
+        })
+    }
+
+    fn created_at_of(&self, row: &Deformed) -> Option<i64> {
+        Some(row.get(self.layout.created_at)?.value() as i64)
+    }
+}
+
+/// A row's values, which lie in its page.
+struct Deformed {
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Deformed {
+    fn get(&self, column: usize) -> Option<pg_sys::Datum> {
+        (!self.nulls[column]).then(|| self.values[column])
+    }
+}
+
+impl Payload<'_> {
+    fn datum(&self) -> pg_sys::Datum {
+        match self {
+            Payload::Varlena(varlena) => varlena.datum(),
+            Payload::Field(field) => field.datum(),
+        }
+    }
+}
+
+/// Replaces a row of this transaction. Which indexes need an entry for the new one.
+///
+/// # Safety
+/// An open table, a row of it that nobody else sees, and one to take its place.
+#[cfg(feature = "pg15")]
+unsafe fn update(
+    table: pg_sys::Relation,
+    old: &mut pg_sys::ItemPointerData,
+    new: pg_sys::HeapTuple,
+) -> Option<Which> {
+    // SAFETY: as the caller says.
+    unsafe {
+        pg_sys::simple_heap_update(table, old, new);
+        let is_heap_only = u32::from((*(*new).t_data).t_infomask2) & pg_sys::HEAP_ONLY_TUPLE != 0;
+        (!is_heap_only).then_some(Which::All)
+    }
+}
+
+/// Replaces a row of this transaction. Which indexes need an entry for the new one.
+///
+/// # Safety
+/// An open table, a row of it that nobody else sees, and one to take its place.
+#[cfg(not(feature = "pg15"))]
+unsafe fn update(
+    table: pg_sys::Relation,
+    old: &mut pg_sys::ItemPointerData,
+    new: pg_sys::HeapTuple,
+) -> Option<Which> {
+    use pg_sys::TU_UpdateIndexes::{TU_All, TU_None, TU_Summarizing};
+    let mut indexes = TU_None;
+    // SAFETY: as the caller says.
+    unsafe { pg_sys::simple_heap_update(table, old, new, &mut indexes) };
+    match indexes {
+        TU_All => Some(Which::All),
+        TU_Summarizing => Some(Which::Summarizing),
+        _ => None,
+    }
+}
+
+/// # Safety
+/// An open relation.
+unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layout, Unfit> {
+    // SAFETY: as the caller says; its description stays while it is open.
+    let (kind, access_method, attributes, constraints) = unsafe {
+        let class = &*(*relation).rd_rel;
+        (
+            class.relkind as u8,
+            class.relam,
+            column::attributes((*relation).rd_att),
+            (*(*relation).rd_att).constr,
+        )
+    };
+    if kind != pg_sys::RELKIND_RELATION || access_method != pg_sys::HEAP_TABLE_AM_OID {
+        return Err(Unfit::NotATable);
+    }
+    let find = |name: &'static str, wanted, types: &[pg_sys::Oid]| {
+        attributes
+            .iter()
+            .position(|column| {
+                !column.attisdropped
+                    && name_of(column).to_bytes() == name.as_bytes()
+                    && types.contains(&column.atttypid)
+            })
+            .ok_or(Unfit::Column(name, wanted))
+    };
+    let id = find("id", "bigint", &[pg_sys::INT8OID, pg_sys::INT4OID])?;
+    let created_at = find("created_at", "timestamptz", &[pg_sys::TIMESTAMPTZOID])?;
+    let payload = find("payload", "bytea", &[pg_sys::BYTEAOID])?;
+    for (index, column) in attributes.iter().enumerate() {
+        let is_ours = [id, created_at, payload].contains(&index);
+        let name = name_of(column).to_bytes();
+        if column.attisdropped {
+            continue;
+        }
+        if column.attgenerated != 0 {
+            return Err(code(b"generated column ", name));
+        }
+        if !is_ours && (column.atthasdef || column.attidentity != 0) {
+            return Err(code(b"default of column ", name));
+        }
+        if !is_ours && column.attnotnull {
+            return Err(code(b"NOT NULL of column ", name));
+        }
+    }
+    // SAFETY: null, or the description's own.
+    if let Some(constraints) = unsafe { constraints.as_ref() }
+        && constraints.num_check > 0
+    {
+        // SAFETY: as many as it says, each with a name.
+        let name = unsafe { CStr::from_ptr((*constraints.check).ccname) };
+        return Err(code(b"check constraint ", name.to_bytes()));
+    }
+    // SAFETY: the relation is open, and has the column.
+    let ids = unsafe { sequence_of(relation, id) }
+        .ok_or_else(|| code(b"default of column ", b"id"))?;
+    Ok(Layout {
+        table,
+        columns: attributes.len(),
+        id,
+        is_id_short: attributes[id].atttypid == pg_sys::INT4OID,
+        created_at,
+        payload,
+        ids,
+    })
+}
+
+fn code(what: &[u8], name: &[u8]) -> Unfit {
+    Unfit::Code([what, b"\"", name, b"\""].concat())
+}
+
+fn name_of(column: &pg_sys::FormData_pg_attribute) -> &CStr {
+    // SAFETY: a name ends in a NUL.
+    unsafe { CStr::from_ptr(column.attname.data.as_ptr()) }
+}
+
+/// The sequence that a column gets its values from: it is an identity column, or its default is `nextval` of one.
+///
+/// # Safety
+/// An open relation that has the column.
+unsafe fn sequence_of(relation: pg_sys::Relation, column: usize) -> Option<pg_sys::Oid> {
+    // SAFETY: as the caller says. Nodes tell their type; a function's arguments are expressions, and a regclass constant
+    // is an OID.
+    unsafe {
+        let mut node = pg_sys::build_column_default(relation, column as i32 + 1);
+        loop {
+            if node.is_null() {
+                return None;
+            }
+            match (*node).type_ {
+                pg_sys::NodeTag::T_NextValueExpr => {
+                    return Some((*node.cast::<pg_sys::NextValueExpr>()).seqid);
+                }
+                pg_sys::NodeTag::T_FuncExpr => {
+                    let call = &*node.cast::<pg_sys::FuncExpr>();
+                    let argument = pg_sys::list_nth(call.args, 0).cast::<pg_sys::Node>();
+                    let function = call.funcid.to_u32();
+                    // To the column's type, where that is an integer.
+                    if function == pg_sys::F_INT4_INT8 {
+                        node = argument;
+                        continue;
+                    }
+                    if function != pg_sys::F_NEXTVAL
+                        || (*argument).type_ != pg_sys::NodeTag::T_Const
+                    {
+                        return None;
+                    }
+                    let constant = &*argument.cast::<pg_sys::Const>();
+                    return (!constant.constisnull)
+                        .then(|| pg_sys::Oid::from_u32(constant.constvalue.value() as u32));
+                }
+                _ => return None,
+            }
+        }
+    }
+}
