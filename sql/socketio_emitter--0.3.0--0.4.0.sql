@@ -101,6 +101,13 @@ FROM @extschema@._sio_worker() worker
             AND l.pid IS DISTINCT FROM worker.pid
         LIMIT 1) holder ON true;
 
+-- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
+-- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
+ALTER TABLE @extschema@._sio_queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
+
 -- The function is new: whatever the database's default privileges have given away is taken back.
 DO $block$
 DECLARE

@@ -113,6 +113,13 @@ COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be s
 COMMENT ON TABLE @extschema@._sio_sent IS 'Which of the waiting Socket.IO messages have just been sent';
 COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
 COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
+
+-- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
+-- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
+ALTER TABLE @extschema@._sio_queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
 /* </end connected objects> */
 
 /* <begin connected objects> */

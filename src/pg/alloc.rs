@@ -65,6 +65,7 @@ pub fn fallibly<R>(work: impl FnOnce() -> R) -> R {
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
+            // It calls nothing of Postgres.
             FALLIBLE.set(FALLIBLE.get() - 1);
         }
     }

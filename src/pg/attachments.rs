@@ -21,6 +21,7 @@ use std::ptr;
 pub struct Table {
     relation: pg_sys::Relation,
     layout: Layout,
+    access: Access,
 }
 
 /// Where its columns are, from 0.
@@ -79,6 +80,24 @@ fn forget(relation: Option<pg_sys::Oid>) {
 }
 
 impl Table {
+    /// Checks that rows can be written, as far as that can be told without waiting for anybody who has locked it.
+    pub fn check(table: pg_sys::Oid) -> Result<(), Unfit> {
+        if LAYOUT.with(Remembered::get).is_some_and(|known| known.table == table) {
+            return Ok(());
+        }
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: a look-up; unlocked below, where it is opened and locked again.
+        unsafe {
+            if !pg_sys::ConditionalLockRelationOid(table, lock) {
+                return Ok(());
+            }
+        }
+        let opened = Self::open(table, Access::Read);
+        // SAFETY: locked above.
+        unsafe { pg_sys::UnlockRelationOid(table, lock) };
+        opened.map(Self::close)
+    }
+
     /// Opens it and checks that rows can be written.
     pub fn open(table: pg_sys::Oid, access: Access) -> Result<Self, Unfit> {
         if !LISTENING.replace(true) {
@@ -99,7 +118,11 @@ impl Table {
             }),
         };
         match layout {
-            Ok(layout) => Ok(Self { relation, layout }),
+            Ok(layout) => Ok(Self {
+                relation,
+                layout,
+                access,
+            }),
             Err(unfit) => {
                 // SAFETY: opened above, closed once.
                 unsafe { pg_sys::relation_close(relation, access as pg_sys::LOCKMODE) };
@@ -108,10 +131,12 @@ impl Table {
         }
     }
 
-    /// Not in a `Drop`: after an ERROR, Postgres closes it. The lock stays until the transaction ends.
+    /// The lock stays until the transaction ends if it is that of DML.
+    ///
+    /// Not in a `Drop`: after an ERROR, Postgres closes it.
     pub fn close(self) {
         // SAFETY: opened by `open`, closed once.
-        unsafe { pg_sys::relation_close(self.relation, pg_sys::NoLock as pg_sys::LOCKMODE) };
+        unsafe { pg_sys::relation_close(self.relation, self.access.unlock()) };
     }
 
     /// Stores a payload. Answers the new row's id, and where it lies.

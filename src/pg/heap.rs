@@ -192,6 +192,16 @@ pub enum Access {
     Write = pg_sys::RowExclusiveLock as isize,
 }
 
+impl Access {
+    /// What is given back when the table is closed: the lock of DML stays until the transaction ends.
+    pub(super) fn unlock(self) -> pg_sys::LOCKMODE {
+        match self {
+            Access::Read => Access::Read as pg_sys::LOCKMODE,
+            Access::Write => pg_sys::NoLock as pg_sys::LOCKMODE,
+        }
+    }
+}
+
 impl Heap {
     /// Opens a table. `None` if it has gone.
     ///
@@ -227,12 +237,8 @@ impl Heap {
     ///
     /// Not in a `Drop`: after an ERROR, Postgres closes it.
     pub fn close(self) {
-        let unlock = match self.access {
-            Access::Read => Access::Read as pg_sys::LOCKMODE,
-            Access::Write => pg_sys::NoLock as pg_sys::LOCKMODE,
-        };
         // SAFETY: opened by `open`, closed once.
-        unsafe { pg_sys::relation_close(self.relation, unlock) };
+        unsafe { pg_sys::relation_close(self.relation, self.access.unlock()) };
     }
 
     /// Adds a row to a table without indexes. It is hidden from logical decoding, so that a publication of all tables

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Most messages of a batch: its transaction shall not keep others waiting, `DROP EXTENSION` for
 /// example.
-const BATCH_MESSAGES: usize = 10_000;
+pub(super) const BATCH_MESSAGES: usize = 10_000;
 
 /// Bytes of payloads and texts after which a batch is cut, for the same reason.
 const BATCH_BYTES: usize = 16 << 20;
@@ -446,6 +446,7 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        // It calls nothing of Postgres.
         UNDER_WAY.set(false);
     }
 }

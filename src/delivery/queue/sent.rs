@@ -7,6 +7,7 @@
 //! after anything else the note tells that they have been sent.
 
 use super::column;
+use super::drain::BATCH_MESSAGES;
 use super::relations::Relations;
 use crate::error::Error;
 use crate::pg::heap::{Access, Tid, Value, Xids};
@@ -258,6 +259,8 @@ fn parse(text: &[u8]) -> Vec<i64> {
             Some(first.parse::<i64>().ok()?..=last.parse::<i64>().ok()?)
         })
         .flatten()
+        // No batch has more.
+        .take(BATCH_MESSAGES)
         .collect()
 }
 
