@@ -1,15 +1,9 @@
-//! The `key=value` arguments, read, checked against each other, and written.
+//! A declaration, read from its arguments, checked, and written.
 
+use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, DEFAULT_OLD, DEFAULT_PAYLOAD};
+use crate::given::{Given, MAX_ARGUMENT, MAX_ROOMS};
 use crate::template::TemplateError;
 use crate::{DeclarationError, Template, identifier};
-
-/// Rows per message of a statement-level trigger, unless `batch` says otherwise.
-pub const DEFAULT_BATCH: usize = 500;
-
-/// The event's name, unless `event` says otherwise.
-const DEFAULT_EVENT: &str = "$table:$op";
-
-const DEFAULT_NAMESPACE: &str = "/";
 
 /// What a trigger on a table declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,68 +53,6 @@ pub enum Columns {
     Except(Vec<String>),
 }
 
-/// The arguments as they stand, each at most once.
-#[derive(Default)]
-struct Given<'a> {
-    ns: Option<&'a str>,
-    rooms: Vec<&'a str>,
-    event: Option<&'a str>,
-    payload: Option<&'a str>,
-    old: Option<&'a str>,
-    columns: Option<&'a str>,
-    except_columns: Option<&'a str>,
-    left_event: Option<&'a str>,
-    batch: Option<&'a str>,
-    unchanged: Option<&'a str>,
-    watch: Option<&'a str>,
-}
-
-impl<'a> Given<'a> {
-    fn add(&mut self, argument: &'a str) -> Result<(), DeclarationError> {
-        let Some((key, value)) = argument.split_once('=') else {
-            return Err(DeclarationError::new(
-                argument,
-                None,
-                "has no = in it",
-                "Arguments are key=value, such as 'room=customer:$customer_id'.",
-            ));
-        };
-        let once = match key {
-            "room" => {
-                self.rooms.push(value);
-                return Ok(());
-            }
-            "ns" => &mut self.ns,
-            "event" => &mut self.event,
-            "payload" => &mut self.payload,
-            "old" => &mut self.old,
-            "columns" => &mut self.columns,
-            "except_columns" => &mut self.except_columns,
-            "left_event" => &mut self.left_event,
-            "batch" => &mut self.batch,
-            "unchanged" => &mut self.unchanged,
-            "watch" => &mut self.watch,
-            _ => {
-                return Err(DeclarationError::new(
-                    key,
-                    None,
-                    "is unknown",
-                    "Known are ns, room, event, payload, old, columns, except_columns, left_event, batch, unchanged and watch.",
-                ));
-            }
-        };
-        if once.replace(value).is_some() {
-            return Err(DeclarationError::new(
-                key,
-                None,
-                "is given twice",
-                "Only room may be repeated.",
-            ));
-        }
-        Ok(())
-    }
-}
-
 impl Declaration {
     /// Reads a trigger's arguments.
     pub fn parse<'a>(
@@ -128,7 +60,16 @@ impl Declaration {
     ) -> Result<Self, DeclarationError> {
         let mut given = Given::default();
         for argument in arguments {
+            check_length(argument)?;
             given.add(argument)?;
+        }
+        if given.rooms.len() > MAX_ROOMS {
+            return Err(DeclarationError::new(
+                "room",
+                None,
+                format!("names more than {MAX_ROOMS} rooms"),
+                "A room that depends on a column, such as customer:$customer_id, stands for many.",
+            ));
         }
         let declaration = Self {
             namespace: given.ns.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
@@ -250,6 +191,19 @@ impl Columns {
     }
 }
 
+fn check_length(argument: &str) -> Result<(), DeclarationError> {
+    if argument.len() <= MAX_ARGUMENT {
+        return Ok(());
+    }
+    let key = argument.split_once('=').map_or(argument, |(key, _)| key);
+    Err(DeclarationError::new(
+        key,
+        None,
+        format!("is longer than {MAX_ARGUMENT} bytes"),
+        "Write it shorter: every session that changes the table reads it.",
+    ))
+}
+
 fn template(key: &str, source: &str) -> Result<Template, DeclarationError> {
     Template::parse(source).map_err(|TemplateError { problem, hint }| {
         DeclarationError::new(key, Some(source), problem, hint)
@@ -259,13 +213,13 @@ fn template(key: &str, source: &str) -> Result<Template, DeclarationError> {
 fn payload(payload: Option<&str>, old: Option<&str>) -> Result<Payload, DeclarationError> {
     let old_record = choice(
         "old",
-        old.unwrap_or("key"),
+        old.unwrap_or(DEFAULT_OLD),
         &[("key", Old::Key), ("full", Old::Full)],
     )?;
     let change = Payload::Change { old: old_record };
     let payload = choice(
         "payload",
-        payload.unwrap_or("row"),
+        payload.unwrap_or(DEFAULT_PAYLOAD),
         &[
             ("row", Payload::Row),
             ("key", Payload::Key),
@@ -307,7 +261,8 @@ fn columns(only: Option<&str>, except: Option<&str>) -> Result<Columns, Declarat
     }
 }
 
-fn batch(value: &str) -> Result<usize, DeclarationError> {
+/// Rows per message.
+pub(crate) fn batch(value: &str) -> Result<usize, DeclarationError> {
     value
         .parse()
         .ok()
@@ -336,92 +291,4 @@ fn choice<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, D
                 format!("Choices are: {}.", names.join(", ")),
             )
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read<const N: usize>(arguments: [&str; N]) -> Declaration {
-        Declaration::parse(arguments).expect("valid")
-    }
-
-    #[test]
-    fn nothing_given_is_every_client_and_the_whole_row() {
-        let declaration = read([]);
-        assert_eq!(declaration.namespace, "/");
-        assert_eq!(declaration.rooms, []);
-        assert_eq!(declaration.event.source(), "$table:$op");
-        assert_eq!(declaration.payload, Payload::Row);
-        assert_eq!(declaration.columns, Columns::All);
-        assert_eq!(declaration.batch, 500);
-        assert!(!declaration.skip_unchanged);
-        assert_eq!(declaration.arguments(), [""; 0]);
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let arguments = [
-            "ns=/admin",
-            "room=a=$b",
-            "room=staff",
-            "event=order:$op",
-            "payload=change",
-            "old=full",
-            "columns=id,\"Total\"",
-            "left_event=left",
-            "batch=7",
-            "unchanged=skip",
-            "watch=x",
-        ];
-        let declaration = read(arguments);
-        assert_eq!(declaration.rooms[0].source(), "a=$b");
-        assert_eq!(
-            declaration.columns,
-            Columns::Only(vec!["id".into(), "Total".into()])
-        );
-        assert_eq!(declaration.arguments(), arguments);
-        assert_eq!(read(["payload=key"]).arguments(), ["payload=key"]);
-        assert_eq!(read(["except_columns=a"]).arguments(), ["except_columns=a"]);
-    }
-
-    #[test]
-    fn columns_travel_as_declared() {
-        assert!(Columns::All.travels("a"));
-        let only = read(["columns=a,B"]).columns;
-        assert!(only.travels("b") && !only.travels("B") && !only.travels("c"));
-        let except = read(["except_columns=a"]).columns;
-        assert!(!except.travels("a") && except.travels("b"));
-    }
-
-    #[test]
-    fn mistakes_name_the_argument() {
-        for (arguments, key) in [
-            (&["room"][..], "room"),
-            (&["rooms=a"], "rooms"),
-            (&["Room=a"], "Room"),
-            (&["=a"], ""),
-            (&["event=a", "event=a"], "event"),
-            (&["room=$"], "room"),
-            (&["event=${a"], "event"),
-            (&["payload=rows"], "payload"),
-            (&["old=full"], "old"),
-            (&["payload=row", "old=key"], "old"),
-            (&["payload=change", "old=all"], "old"),
-            (&["columns="], "columns"),
-            (&["columns=a", "except_columns=b"], "except_columns"),
-            (&["payload=key", "columns=a"], "columns"),
-            (&["left_event=left"], "left_event"),
-            (&["room=staff", "left_event=left"], "left_event"),
-            (&["batch=0"], "batch"),
-            (&["batch=-1"], "batch"),
-            (&["batch=2147483648"], "batch"),
-            (&["batch=many"], "batch"),
-            (&["unchanged=no"], "unchanged"),
-        ] {
-            let error = Declaration::parse(arguments.iter().copied()).expect_err(arguments[0]);
-            assert_eq!(error.key, key, "{arguments:?}");
-            assert!(!error.problem.is_empty() && !error.hint.is_empty());
-        }
-    }
 }

@@ -38,7 +38,7 @@ pub fn list(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = text;
     loop {
-        rest = rest.trim_start();
+        rest = trim(rest);
         let name;
         (name, rest) = match rest.strip_prefix('"') {
             Some(inside) => quoted(inside)?,
@@ -57,13 +57,18 @@ pub fn list(text: &str) -> Option<Vec<String>> {
             return None;
         }
         names.push(name);
-        rest = rest.trim_start();
+        rest = trim(rest);
         match rest.strip_prefix(',') {
             Some(next) => rest = next,
             None if rest.is_empty() => return Some(names),
             None => return None,
         }
     }
+}
+
+/// Without the spaces in front (`space` in `scan.l`). Others, such as U+00A0, may begin a name.
+fn trim(text: &str) -> &str {
+    text.trim_start_matches(|char: char| char.is_ascii_whitespace())
 }
 
 /// Exact names as `columns` and `except_columns` have them, with commas between.
@@ -94,6 +99,7 @@ mod tests {
         assert_eq!(read("id"), ["id"]);
         assert_eq!(read(" ID ,Status,_x9$"), ["id", "status", "_x9$"]);
         assert_eq!(read(r#""A ""b"", c" , größe"#), [r#"A "b", c"#, "größe"]);
+        assert_eq!(read("\u{a0}a,\u{3000}"), ["\u{a0}a", "\u{3000}"]);
         for wrong in [
             "", ",", "id,", ",id", "a b", "9a", "\"a", "\"\"", "a\"b\"", "a;b",
         ] {

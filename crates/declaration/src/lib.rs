@@ -2,15 +2,20 @@
 //! columns. Written as the `key=value` arguments of a trigger.
 //!
 //! A [`Declaration`] is text that was understood; whether its columns exist is for the one who knows
-//! the table. No Postgres, no I/O, no unsafe.
+//! the table. A [`Summary`] is the same text for who only looks at it.
+//!
+//! No Postgres, no I/O, no unsafe.
 
 mod arguments;
 mod error;
+mod given;
 mod identifier;
+mod summary;
 mod template;
 
-pub use arguments::{Columns, DEFAULT_BATCH, Declaration, Old, Payload};
+pub use arguments::{Columns, Declaration, Old, Payload};
 pub use error::DeclarationError;
+pub use given::{DEFAULT_BATCH, MAX_ARGUMENT, MAX_ROOMS};
 pub use identifier::write_list as write_columns;
+pub use summary::Summary;
 pub use template::{Part, Template};
-mod summary; pub use summary::Summary;

@@ -1,2 +1,54 @@
-pub struct Summary<'a> { pub name: Option<&'a str>, pub ns: &'a str, pub rooms: Vec<&'a str>, pub event: &'a str, pub payload: &'a str, pub old: &'a str, pub columns: Option<Vec<String>>, pub except_columns: Option<Vec<String>>, pub left_event: Option<&'a str>, pub batch: Option<i32> }
-impl<'a> Summary<'a> { pub fn read(_: impl IntoIterator<Item = &'a str>) -> Self { todo!() } }
+//! A declaration as it was written, whether or not it can be followed.
+
+use crate::arguments::batch;
+use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, DEFAULT_OLD, DEFAULT_PAYLOAD};
+use crate::{given::Given, identifier};
+
+/// What a trigger's arguments say, for those who look at it: texts as they were written, and the
+/// default for what wasn't.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary<'a> {
+    /// `watch`: the watch that the trigger belongs to.
+    pub name: Option<&'a str>,
+    pub ns: &'a str,
+    /// In the order in which they were given.
+    pub rooms: Vec<&'a str>,
+    pub event: &'a str,
+    pub payload: &'a str,
+    pub old: &'a str,
+    /// Exact names; none also if they are no list of columns.
+    pub columns: Option<Vec<String>>,
+    /// As [`Self::columns`].
+    pub except_columns: Option<Vec<String>>,
+    pub left_event: Option<&'a str>,
+    /// Rows per message; none if it is no number of them.
+    pub batch: Option<i32>,
+}
+
+impl<'a> Summary<'a> {
+    /// Reads a trigger's arguments and never fails: unknown keys and arguments without `=` are passed
+    /// over, and of a key that is given twice the last value counts.
+    pub fn read(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut given = Given::default();
+        for argument in arguments {
+            // Declaration::parse is where an error is told.
+            let _ = given.add(argument);
+        }
+        Self {
+            name: given.watch,
+            ns: given.ns.unwrap_or(DEFAULT_NAMESPACE),
+            rooms: given.rooms,
+            event: given.event.unwrap_or(DEFAULT_EVENT),
+            payload: given.payload.unwrap_or(DEFAULT_PAYLOAD),
+            old: given.old.unwrap_or(DEFAULT_OLD),
+            columns: given.columns.and_then(identifier::list),
+            except_columns: given.except_columns.and_then(identifier::list),
+            left_event: given.left_event,
+            batch: given
+                .batch
+                .map_or(Ok(DEFAULT_BATCH), batch)
+                .ok()
+                .and_then(|rows| i32::try_from(rows).ok()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Declarations as they are written by hand.
+
+use socketio_emitter_declaration::{Columns, Declaration, MAX_ARGUMENT, MAX_ROOMS, Payload};
+
+fn read<const N: usize>(arguments: [&str; N]) -> Declaration {
+    Declaration::parse(arguments).expect("valid")
+}
+
+#[test]
+fn nothing_given_is_every_client_and_the_whole_row() {
+    let declaration = read([]);
+    assert_eq!(declaration.namespace, "/");
+    assert_eq!(declaration.rooms, []);
+    assert_eq!(declaration.event.source(), "$table:$op");
+    assert_eq!(declaration.payload, Payload::Row);
+    assert_eq!(declaration.columns, Columns::All);
+    assert_eq!(declaration.batch, 500);
+    assert!(!declaration.skip_unchanged);
+    assert_eq!(declaration.arguments(), [""; 0]);
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let arguments = [
+        "ns=/admin",
+        "room=a=$b",
+        "room=staff",
+        "event=order:$op",
+        "payload=change",
+        "old=full",
+        "columns=id,\"Total\"",
+        "left_event=left",
+        "batch=7",
+        "unchanged=skip",
+        "watch=x",
+    ];
+    let declaration = read(arguments);
+    assert_eq!(declaration.rooms[0].source(), "a=$b");
+    assert_eq!(
+        declaration.columns,
+        Columns::Only(vec!["id".into(), "Total".into()])
+    );
+    assert_eq!(declaration.arguments(), arguments);
+    assert_eq!(read(["payload=key"]).arguments(), ["payload=key"]);
+    assert_eq!(read(["except_columns=a"]).arguments(), ["except_columns=a"]);
+}
+
+#[test]
+fn columns_travel_as_declared() {
+    assert!(Columns::All.travels("a"));
+    let only = read(["columns=a,B"]).columns;
+    assert!(only.travels("b") && !only.travels("B") && !only.travels("c"));
+    let except = read(["except_columns=a"]).columns;
+    assert!(!except.travels("a") && except.travels("b"));
+}
+
+#[test]
+fn mistakes_name_the_argument() {
+    for (arguments, key) in [
+        (&["room"][..], "room"),
+        (&["rooms=a"], "rooms"),
+        (&["Room=a"], "Room"),
+        (&["=a"], ""),
+        (&["event=a", "event=a"], "event"),
+        (&["room=$"], "room"),
+        (&["event=${a"], "event"),
+        (&["payload=rows"], "payload"),
+        (&["old=full"], "old"),
+        (&["payload=row", "old=key"], "old"),
+        (&["payload=change", "old=all"], "old"),
+        (&["columns="], "columns"),
+        (&["columns=a", "except_columns=b"], "except_columns"),
+        (&["payload=key", "columns=a"], "columns"),
+        (&["left_event=left"], "left_event"),
+        (&["room=staff", "left_event=left"], "left_event"),
+        (&["batch=0"], "batch"),
+        (&["batch=-1"], "batch"),
+        (&["batch=2147483648"], "batch"),
+        (&["batch=many"], "batch"),
+        (&["unchanged=no"], "unchanged"),
+    ] {
+        let error = Declaration::parse(arguments.iter().copied()).expect_err(arguments[0]);
+        assert_eq!(error.key, key, "{arguments:?}");
+        assert!(!error.problem.is_empty() && !error.hint.is_empty());
+    }
+}
+
+#[test]
+fn an_argument_has_a_longest_length() {
+    let room = |length: usize| format!("room={}", "ü".repeat((length - 5) / 2));
+    let longest = room(MAX_ARGUMENT - 1) + "x";
+    assert_eq!(longest.len(), MAX_ARGUMENT);
+    assert_eq!(read([&longest]).arguments(), [longest.as_str()]);
+
+    for (argument, key) in [
+        (longest + "x", "room"),
+        ("x".repeat(MAX_ARGUMENT + 1), "xxx"),
+    ] {
+        let error = Declaration::parse([argument.as_str()]).expect_err("too long");
+        assert!(error.key.starts_with(key));
+        assert_eq!(error.value, None);
+        assert_eq!(error.problem, "is longer than 65536 bytes");
+    }
+}
+
+#[test]
+fn rooms_are_counted() {
+    let most = vec!["room=a"; MAX_ROOMS];
+    assert!(Declaration::parse(most.iter().copied()).is_ok());
+    let error = Declaration::parse(most.into_iter().chain(["room=b"])).expect_err("too many");
+    assert_eq!(
+        (error.key.as_str(), error.problem.as_str()),
+        ("room", "names more than 1000 rooms")
+    );
+}
