@@ -47,7 +47,8 @@ describe('rights', () => {
       const names = new Set(rows.map(({ name }) => name));
       const all = [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS), ...Object.keys(QUEUE_FUNCTIONS)];
       for (const name of all) assert.ok(names.has(name), `${name} is a member of the extension`);
-      for (const { name, acl } of rows) {
+      // What sio_watches takes a trigger's arguments apart with, for whoever may read that: it reads its argument only.
+      for (const { name, acl } of rows.filter(({ name }) => name !== '_sio_declaration')) {
         const granted = acl.replace(/^{|}$/g, '').split(',').map((item) => item.split('=')[0]);
         // What sio_status is made of.
         const monitors = name.startsWith('_sio_') ? ['pg_monitor'] : [];
@@ -56,7 +57,7 @@ describe('rights', () => {
       const { rows: open } = await admin.query(
         `SELECT name FROM (${MEMBER_FUNCTIONS}) f WHERE has_function_privilege('nobody', f.oid, 'EXECUTE')`,
       );
-      assert.deepEqual(open, []);
+      assert.deepEqual(open, [{ name: '_sio_declaration' }]);
     });
 
     it('are all that is needed to call them: no right on the table, its sequence or its schema', async () => {

@@ -21,7 +21,8 @@ AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
 
 CREATE OR REPLACE VIEW @extschema@.sio_watches AS
 SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    d.name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
     -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
     CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
         THEN 'statement' ELSE 'row' END AS level,
@@ -29,7 +30,15 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
             AS ops (position, bit, op)
         WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
         ORDER BY position) AS ops,
-    d.ns, d.rooms, d.event, d.payload, d.old, d.columns, d.except_columns, d.left_event, d.batch,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
     t.enabled
 FROM (
     -- The triggers of a watch have the same arguments.
@@ -119,7 +128,7 @@ BEGIN
                 WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
                 ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
             END AS grantee
-        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
         WHERE p.oid OPERATOR(pg_catalog.=) '@extschema@._sio_declaration(bytea)'::pg_catalog.regprocedure
             AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
     LOOP
