@@ -47,7 +47,10 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/watches.sql",
     name = "watches",
-    requires = [triggers::changes::sio_emit_changes, api::watch::_sio_declaration]
+    requires = [
+        triggers::changes::sio_emit_changes,
+        api::watch::_sio_declaration
+    ]
 );
 extension_sql_file!(
     "../sql/queue.sql",

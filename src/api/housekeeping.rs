@@ -24,5 +24,8 @@ fn sio_cleanup(max_age: default!(Option<Interval>, "'30 seconds'")) -> Result<i6
         .into());
     }
     transaction::prevent_if_read_only(c"sio_cleanup()");
-    Ok(delivery::delete_older_than(transaction::ago(max_age), None)?)
+    Ok(delivery::delete_older_than(
+        transaction::ago(max_age),
+        None,
+    )?)
 }

@@ -4,8 +4,8 @@
 use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
-use crate::pg::varlena::{self, Varlena};
 use crate::pg::alloc::fallibly;
+use crate::pg::varlena::{self, Varlena};
 use crate::pg::{encoding, interrupt, transaction};
 use crate::settings::{self, Delivery};
 use crate::worker;

@@ -82,7 +82,10 @@ fn forget(relation: Option<pg_sys::Oid>) {
 impl Table {
     /// Checks that rows can be written, as far as that can be told without waiting for anybody who has locked it.
     pub fn check(table: pg_sys::Oid) -> Result<(), Unfit> {
-        if LAYOUT.with(Remembered::get).is_some_and(|known| known.table == table) {
+        if LAYOUT
+            .with(Remembered::get)
+            .is_some_and(|known| known.table == table)
+        {
             return Ok(());
         }
         let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
@@ -104,8 +107,7 @@ impl Table {
             invalidation::on_relation(forget);
         }
         // SAFETY: a look-up that waits for the lock.
-        let relation =
-            unsafe { pg_sys::try_relation_open(table, access as pg_sys::LOCKMODE) };
+        let relation = unsafe { pg_sys::try_relation_open(table, access as pg_sys::LOCKMODE) };
         if relation.is_null() {
             return Err(Unfit::Gone);
         }
@@ -259,7 +261,9 @@ impl Table {
             if deleted >= limit {
                 return false;
             }
-            let is_old = self.created_at_of(row).is_some_and(|created| created < before);
+            let is_old = self
+                .created_at_of(row)
+                .is_some_and(|created| created < before);
             if is_old && !self.id_of(row).is_some_and(&keep) && self.delete(tid) {
                 deleted += 1;
             }
@@ -477,8 +481,8 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
         return Err(code(b"check constraint ", name.to_bytes()));
     }
     // SAFETY: the relation is open, and has the column.
-    let ids = unsafe { sequence_of(relation, id) }
-        .ok_or_else(|| code(b"default of column ", b"id"))?;
+    let ids =
+        unsafe { sequence_of(relation, id) }.ok_or_else(|| code(b"default of column ", b"id"))?;
     Ok(Layout {
         table,
         columns: attributes.len(),

@@ -261,7 +261,9 @@ impl TextReader {
                 (pg_sys::INT8OID, _) => TextKind::Int8,
                 (_, pg_sys::CoercionPathType::COERCION_PATH_RELABELTYPE) => TextKind::Text,
                 (_, pg_sys::CoercionPathType::COERCION_PATH_FUNC) => {
-                    if is_built_in(cast) && pg_sys::get_func_nargs(cast) == 1 && !is_polymorphic(cast)
+                    if is_built_in(cast)
+                        && pg_sys::get_func_nargs(cast) == 1
+                        && !is_polymorphic(cast)
                     {
                         TextKind::Cast(Call::new(cast, memory))
                     } else {

@@ -218,8 +218,12 @@ impl Heap {
             }
             let attributes = column::attributes((*relation).rd_att);
             let is_known = (columns..=MAX_COLUMNS).contains(&attributes.len())
-                && attributes[..columns].iter().all(|column| !column.attisdropped)
-                && attributes[columns..].iter().all(|column| !column.attnotnull)
+                && attributes[..columns]
+                    .iter()
+                    .all(|column| !column.attisdropped)
+                && attributes[columns..]
+                    .iter()
+                    .all(|column| !column.attnotnull)
                 && (*(*relation).rd_rel).relam == pg_sys::HEAP_TABLE_AM_OID;
             if !is_known {
                 pg_sys::relation_close(relation, lock);
@@ -253,7 +257,13 @@ impl Heap {
         let (tid, values, nulls) = self.insert_into_heap(row);
         // SAFETY: as many values as columns.
         let served = unsafe {
-            index::insert(self.relation, Which::All, &mut tid.pointer(), &values, &nulls)
+            index::insert(
+                self.relation,
+                Which::All,
+                &mut tid.pointer(),
+                &values,
+                &nulls,
+            )
         };
         served.is_ok()
     }

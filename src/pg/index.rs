@@ -45,9 +45,8 @@ pub(super) unsafe fn insert(
                     insert_into(table, index, info, tid, values, nulls);
                 } else {
                     let name = &(*(*index).rd_rel).relname.data;
-                    refused.get_or_insert_with(|| {
-                        CStr::from_ptr(name.as_ptr()).to_bytes().to_vec()
-                    });
+                    refused
+                        .get_or_insert_with(|| CStr::from_ptr(name.as_ptr()).to_bytes().to_vec());
                 }
             }
             pg_sys::pfree(info.cast());

@@ -1,7 +1,7 @@
 //! A declaration, read from its arguments, checked, and written.
 
 use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, DEFAULT_OLD, DEFAULT_PAYLOAD};
-use crate::given::{Given, MAX_ARGUMENT, MAX_ROOMS};
+use crate::given::{Given, MAX_ARGUMENTS, MAX_ROOMS};
 use crate::template::TemplateError;
 use crate::{DeclarationError, Template, identifier};
 
@@ -59,8 +59,10 @@ impl Declaration {
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, DeclarationError> {
         let mut given = Given::default();
+        let mut length = 0;
         for argument in arguments {
-            check_length(argument)?;
+            length += argument.len();
+            check_length(argument, length)?;
             given.add(argument)?;
         }
         if given.rooms.len() > MAX_ROOMS {
@@ -191,15 +193,16 @@ impl Columns {
     }
 }
 
-fn check_length(argument: &str) -> Result<(), DeclarationError> {
-    if argument.len() <= MAX_ARGUMENT {
+/// `length`: of the argument and those before it.
+fn check_length(argument: &str, length: usize) -> Result<(), DeclarationError> {
+    if length <= MAX_ARGUMENTS {
         return Ok(());
     }
     let key = argument.split_once('=').map_or(argument, |(key, _)| key);
     Err(DeclarationError::new(
         key,
         None,
-        format!("is longer than {MAX_ARGUMENT} bytes"),
+        format!("makes the arguments longer than {MAX_ARGUMENTS} bytes"),
         "Write it shorter: every session that changes the table reads it.",
     ))
 }

@@ -5,9 +5,9 @@ use crate::DeclarationError;
 /// Rows per message of a statement-level trigger, unless `batch` says otherwise.
 pub const DEFAULT_BATCH: usize = 500;
 
-/// The longest argument, in bytes. With [`MAX_ROOMS`] it bounds what a declaration takes of a
-/// session's memory.
-pub const MAX_ARGUMENT: usize = 65_536;
+/// Bytes of all arguments together: twice what the names of a table's 1,600 columns can take. It bounds what a declaration
+/// takes of a session's memory.
+pub const MAX_ARGUMENTS: usize = 262_144;
 
 /// The most `room` arguments.
 pub const MAX_ROOMS: usize = 1_000;

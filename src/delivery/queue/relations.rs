@@ -1,8 +1,8 @@
 //! Where the queue is in this database.
 
 use crate::error::Error;
-use crate::pg::heap::{Access, Heap};
 use crate::pg::catalog;
+use crate::pg::heap::{Access, Heap};
 use crate::pg::invalidation::{self, Remembered};
 use pgrx::pg_sys;
 use std::cell::Cell;

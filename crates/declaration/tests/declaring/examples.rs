@@ -1,6 +1,6 @@
 //! Declarations as they are written by hand.
 
-use socketio_emitter_declaration::{Columns, Declaration, MAX_ARGUMENT, MAX_ROOMS, Payload};
+use socketio_emitter_declaration::{Columns, Declaration, MAX_ARGUMENTS, MAX_ROOMS, Payload};
 
 fn read<const N: usize>(arguments: [&str; N]) -> Declaration {
     Declaration::parse(arguments).expect("valid")
@@ -86,20 +86,25 @@ fn mistakes_name_the_argument() {
 }
 
 #[test]
-fn an_argument_has_a_longest_length() {
+fn the_arguments_have_a_longest_length() {
     let room = |length: usize| format!("room={}", "ü".repeat((length - 5) / 2));
-    let longest = room(MAX_ARGUMENT - 1) + "x";
-    assert_eq!(longest.len(), MAX_ARGUMENT);
+    let longest = room(MAX_ARGUMENTS - 1) + "x";
+    assert_eq!(longest.len(), MAX_ARGUMENTS);
     assert_eq!(read([&longest]).arguments(), [longest.as_str()]);
+    let half = room(MAX_ARGUMENTS / 2 + 1);
+    assert!(Declaration::parse([half.as_str(), half.as_str()]).is_err());
 
     for (argument, key) in [
         (longest + "x", "room"),
-        ("x".repeat(MAX_ARGUMENT + 1), "xxx"),
+        ("x".repeat(MAX_ARGUMENTS + 1), "xxx"),
     ] {
         let error = Declaration::parse([argument.as_str()]).expect_err("too long");
         assert!(error.key.starts_with(key));
         assert_eq!(error.value, None);
-        assert_eq!(error.problem, "is longer than 65536 bytes");
+        assert_eq!(
+            error.problem,
+            "makes the arguments longer than 262144 bytes"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a view shows of a declaration.
 
-use socketio_emitter_declaration::{MAX_ARGUMENT, Summary};
+use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
 
 fn defaults() -> Summary<'static> {
     Summary {
@@ -95,7 +95,7 @@ fn of_a_key_given_twice_the_last_counts() {
 /// They may have been written before there were limits.
 #[test]
 fn no_limit_hides_an_argument() {
-    let event = "x".repeat(MAX_ARGUMENT + 1);
+    let event = "x".repeat(MAX_ARGUMENTS + 1);
     assert_eq!(
         Summary::read([format!("event={event}").as_str()]).event,
         event
