@@ -9,12 +9,12 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build install package clean
+.PHONY: help demo test fresh lint bench build install package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: ## a page that follows what psql changes, until Ctrl-C; ONCE=1: until one event has arrived
+demo: ## a page that follows what psql changes, until Ctrl-C; PORT=…: there; ONCE=1: until one event has arrived
 	@scripts/setup demo
 	@scripts/install-privately dev
 	@node demo/run.js
@@ -22,6 +22,10 @@ demo: ## a page that follows what psql changes, until Ctrl-C; ONCE=1: until one 
 test: ## all tests
 	@scripts/setup test
 	@scripts/test
+
+fresh: ## make demo on a fresh Debian 12 and 13, each as root and as a user with sudo
+	@scripts/setup fresh
+	@scripts/fresh
 
 lint: ## rustfmt, clippy, shellcheck, and pgspot on the SQL scripts
 	@scripts/setup lint

@@ -1,5 +1,5 @@
 // From a row that is inserted in psql to a Socket.IO client, and to a page: `make demo`. Serves until Ctrl-C; with
-// ONCE=1 until the event has arrived.
+// ONCE=1 until the event has arrived. On PORT, if it is given; else on 3000, or on a free port if that is taken.
 import { once } from 'node:events';
 import { io } from 'socket.io-client';
 import { startPostgres } from '../harness/postgres.js';
@@ -11,16 +11,25 @@ const CUSTOMER = 1;
 const INSERT = `INSERT INTO orders (customer_id, item) VALUES (${CUSTOMER}, 'a book');`;
 const PORT = 3000;
 
+/** What the user has to mend, without a stack. */
+class Refusal extends Error {}
+
 const started = Number(process.env.STARTED ?? Date.now() / 1000);
 const running = []; // what has to be closed, in the order it was started
 
 try {
   await main();
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  console.error(`demo: ${error.message}`);
+  process.exitCode = 1;
 } finally {
   for (const each of running.reverse()) await each.close();
 }
 
 async function main() {
+  const port = portFrom(process.env.PORT);
+
   step('starting a private Postgres');
   const postgres = await startPostgres({ name: 'demo' });
   running.push({ close: () => postgres.stop() });
@@ -29,7 +38,11 @@ async function main() {
   await createOrders(postgres);
 
   step('starting a Socket.IO server with @socket.io/postgres-adapter');
-  const server = await startServer(postgres.url(), { port: PORT });
+  const server = await startServer(postgres.url(), { port: port ?? PORT, insist: port !== undefined }).catch((error) => {
+    if (error.syscall !== 'listen') throw error;
+    const reason = error.code === 'EADDRINUSE' ? 'it is taken' : error.message;
+    throw new Refusal(`can't serve on port ${error.port}: ${reason}. Give another one as PORT=…, or none`);
+  });
   running.push(server);
   await untilListening(postgres);
 
@@ -57,6 +70,14 @@ async function main() {
   await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
   console.log();
   step('stopping');
+}
+
+function portFrom(text) {
+  if (!text) return undefined;
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535) {
+    throw new Refusal(`PORT=${text} is no port: give a number from 1 to 65535`);
+  }
+  return Number(text);
 }
 
 function step(text) {

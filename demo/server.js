@@ -14,14 +14,18 @@ const FILES = new Map([
   ['/schema.sql', ['schema.sql', 'text/plain; charset=utf-8']],
 ]);
 
-/** Starts it on 127.0.0.1, on that port unless it is taken: → { url, close() }. */
-export async function startServer(connectionString, { port = 0 } = {}) {
+/** Starts it on 127.0.0.1, on that port, or on a free one if that is taken and needn't be it: → { url, close() }. */
+export async function startServer(connectionString, { port = 0, insist = false } = {}) {
+  // First: a refused port then leaves no connections behind.
+  const http = createServer();
+  await listen(http, port, insist);
+
   const pool = new pg.Pool({ connectionString });
   pool.on('error', (error) => {
     if (!pool.ending) console.error(`the server's connection to Postgres: ${error.message}`);
   });
 
-  const http = createServer((request, response) => {
+  http.on('request', (request, response) => {
     answer(pool, request, response).catch((error) => {
       console.error(`${request.method} ${request.url}: ${error.message}`);
       response.writeHead(500).end();
@@ -35,7 +39,6 @@ export async function startServer(connectionString, { port = 0 } = {}) {
     if (socket.handshake.auth.sql) socket.join('sql');
   });
 
-  await listen(http, port);
   return {
     url: `http://127.0.0.1:${http.address().port}`,
     async close() {
@@ -45,13 +48,13 @@ export async function startServer(connectionString, { port = 0 } = {}) {
   };
 }
 
-async function listen(http, port) {
+async function listen(http, port, insist) {
   try {
     http.listen(port, '127.0.0.1');
     await once(http, 'listening');
   } catch (error) {
-    if (error.code !== 'EADDRINUSE') throw error;
-    await listen(http, 0);
+    if (insist || error.code !== 'EADDRINUSE') throw error;
+    await listen(http, 0, insist);
   }
 }
 

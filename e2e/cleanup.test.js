@@ -13,7 +13,7 @@ describe('sio_cleanup', () => {
   before(async () => {
     const sharedir = execFileSync(PG_CONFIG, ['--sharedir'], { encoding: 'utf8' }).trim();
     if (!existsSync(`${sharedir}/extension/pg_cron.control`)) {
-      throw new Error(`pg_cron is missing: install the package postgresql-${PG_MAJOR}-cron and run \`make setup\``);
+      throw new Error(`pg_cron is missing: install the package postgresql-${PG_MAJOR}-cron and run scripts/setup test`);
     }
     const conf = {
       shared_preload_libraries: 'pg_cron', 'cron.database_name': 'postgres', 'cron.host': '127.0.0.1', 'cron.log_run': 'on',

@@ -1,14 +1,16 @@
 // The demo as its visitors see it: its page in a headless Chromium, while psql changes rows.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { chromium } from 'playwright-core';
 import { startServer } from '../demo/server.js';
 import { createOrders, psql, sqlOf, untilListening } from '../demo/start.js';
-import { startPostgres } from '../harness/postgres.js';
+import { freePort, startPostgres } from '../harness/postgres.js';
 import { capture } from '../harness/processes.js';
 import { ROOT } from '../harness/setup.js';
 import { until } from '../harness/wait.js';
@@ -310,13 +312,43 @@ describe('the page of the demo', () => {
   });
 });
 
-it('`make demo ONCE=1` prints the event that a Node client got, and ends', async () => {
-  const env = { ...process.env, ONCE: '1' };
-  const { code, stdout, stderr } = await capture(process.execPath, ['demo/run.js'], { cwd: ROOT, env });
-  assert.equal(code, 0, `${stdout}${stderr}`);
-  const [, event] = stdout.match(/^ *client received {2}order:insert {2}(.*)$/m);
-  const [order] = JSON.parse(event);
-  assert.equal(order.item, 'a book');
-  assert.equal(order.customer_id, 1);
-  assert.ok(!('photo' in order));
+describe('`make demo`', () => {
+  const demo = (env) => capture(process.execPath, ['demo/run.js'], { cwd: ROOT, env: { ...process.env, ONCE: '1', ...env } });
+
+  it('with ONCE=1 prints the event that a Node client got, and ends', async () => {
+    const { code, stdout, stderr } = await demo();
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    const [, event] = stdout.match(/^ *client received {2}order:insert {2}(.*)$/m);
+    const [order] = JSON.parse(event);
+    assert.equal(order.item, 'a book');
+    assert.equal(order.customer_id, 1);
+    assert.ok(!('photo' in order));
+  });
+
+  it('serves on the PORT that it is given', async () => {
+    const port = await freePort();
+    const { code, stdout, stderr } = await demo({ PORT: String(port) });
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    assert.match(stdout, new RegExp(`connecting a client to http://127\\.0\\.0\\.1:${port} `));
+  });
+
+  it('serves on no other one: it says that the port is taken, or is none', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address();
+    try {
+      for (const [PORT, message] of [
+        [port, `can't serve on port ${port}: it is taken. Give another one as PORT=…, or none`],
+        ['http', 'PORT=http is no port: give a number from 1 to 65535'],
+        ['65536', 'PORT=65536 is no port: give a number from 1 to 65535'],
+      ]) {
+        const { code, stdout, stderr } = await demo({ PORT: String(PORT) });
+        assert.equal(code, 1, stdout);
+        assert.equal(stderr, `demo: ${message}\n`);
+        assert.doesNotMatch(stdout, /connecting/);
+      }
+    } finally {
+      taken.close();
+    }
+  });
 });

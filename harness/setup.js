@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 const file = path.join(ROOT, '.work', 'env');
-if (!existsSync(file)) throw new Error(`${file} is missing: run \`make setup\` first`);
+if (!existsSync(file)) throw new Error(`${file} is missing: run scripts/setup first`);
 const settings = Object.fromEntries(
   [...readFileSync(file, 'utf8').matchAll(/^(\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
 );
@@ -20,6 +20,6 @@ export const PG_MAJOR = Number(setting('PG_MAJOR'));
 export const SERVER_WORK = setting('SERVER_WORK');
 
 function setting(name) {
-  if (!settings[name]) throw new Error(`${file} lacks ${name}: run \`make setup\` again`);
+  if (!settings[name]) throw new Error(`${file} lacks ${name}: run scripts/setup again`);
   return settings[name];
 }
