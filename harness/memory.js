@@ -54,7 +54,8 @@ export async function peakGrowth(session, work) {
   return Math.max(peak, resident(pid)) - start;
 }
 
-function resident(pid) {
+/** What the process has beside shared memory, in bytes. */
+export function resident(pid) {
   const status = `/proc/${pid}/status`;
   return existsSync(status) ? Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(status, 'utf8'))[1]) * 1024 : 0;
 }

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { anyRunning, capture, childrenOf, commandOf, onExit } from './processes.js';
 import { PG_BIN, PG_CONFIG, PG_MAJOR, ROOT, SERVER_WORK } from './setup.js';
+import { SLOWNESS } from './wait.js';
 
 export { PG_BIN, PG_CONFIG, PG_MAJOR };
 
@@ -18,9 +19,12 @@ export { PG_BIN, PG_CONFIG, PG_MAJOR };
 export const SERVER_USER = process.getuid() === 0 ? idsOf('postgres') : {};
 
 const HOST = '127.0.0.1';
-const TIMEOUT = 60_000;
+const TIMEOUT = 60_000 * SLOWNESS;
 const READY = 'database system is ready to accept connections';
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' };
+// For scripts/harden: a program that each server runs under, and more options for its command line.
+const UNDER = words(process.env.HARNESS_UNDER);
+const OPTIONS = words(process.env.HARNESS_POSTGRES_OPTIONS);
 const DEFAULTS = { listen_addresses: HOST, unix_socket_directories: '', fsync: 'off', full_page_writes: 'off' };
 
 /** An empty folder for the servers' user, and for no other. What an earlier run left in it is deleted. */
@@ -157,7 +161,7 @@ class Cluster {
     const [command, ...args] = [
       // Should we be killed without a chance to stop it (SIGKILL), the kernel does it for us.
       ...(process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'INT', '--'] : []),
-      path.join(PG_BIN, 'postgres'), '-D', this.dataDir, '-p', String(this.port), ...more,
+      ...UNDER, path.join(PG_BIN, 'postgres'), '-D', this.dataDir, '-p', String(this.port), ...OPTIONS, ...more,
     ];
     // `detached`: a Ctrl-C in the terminal is ours to handle, and isn't sent to the server too.
     const postmaster = spawn(command, args, {
@@ -306,6 +310,10 @@ function succeed(tool, { code, stdout, stderr }) {
 // would have a stack in its DETAIL.
 function cleanEnv() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PG|RUST_)/.test(name)));
+}
+
+function words(text = '') {
+  return text.split(/\s+/).filter(Boolean);
 }
 
 function idsOf(user) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-const file = path.join(ROOT, '.work', 'env');
+const file = path.join(process.env.HARNESS_WORK ?? path.join(ROOT, '.work'), 'env');
 if (!existsSync(file)) throw new Error(`${file} is missing: run scripts/setup first`);
 const settings = Object.fromEntries(
   [...readFileSync(file, 'utf8').matchAll(/^(\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),

@@ -2,9 +2,12 @@
 // only a failure reaches.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** How many times slower than usual the server is: under valgrind, or with its caches off. */
+export const SLOWNESS = Number(process.env.HARNESS_SLOWNESS ?? 1);
+
 // Milliseconds. After a first failure less: with something broken, hundreds of waits would take an hour to say so.
-let patience = 30_000;
-const IMPATIENCE = 2_000;
+let patience = 30_000 * SLOWNESS;
+const IMPATIENCE = 2_000 * SLOWNESS;
 
 function inVain(what, timeout) {
   patience = IMPATIENCE;

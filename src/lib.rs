@@ -77,6 +77,10 @@ extern "C-unwind" fn _PG_init() {
 }
 
 #[cfg(any(test, feature = "pg_test"))]
+#[allow(
+    clippy::disallowed_types,
+    reason = "a test that fails may take its server with it"
+)]
 mod pg_tests;
 
 /// What `cargo pgrx test` asks of a crate.
