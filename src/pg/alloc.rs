@@ -17,12 +17,13 @@ struct Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// Bytes from which on an allocation may fail within [`fallibly`]. Smaller ones are those that nobody reserves.
-const LARGE: usize = 1 << 16;
+/// Bytes from which on an allocation may fail within [`fallibly`]. Smaller ones are those that nobody reserves: the digits
+/// of a number, for one, are up to 150 kB.
+const LARGE: usize = 1 << 20;
 
 thread_local! {
-    /// Depth of [`fallibly`].
-    static FALLIBLE: Cell<u32> = const { Cell::new(0) };
+    /// Whether what runs reserves what is large.
+    static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
 // SAFETY: the system's allocator; where that has no memory, either null, as the trait says, or no return at all.
@@ -62,15 +63,23 @@ fn checked(memory: *mut u8, size: usize) -> *mut u8 {
 
 /// Runs `work`, which reserves what is large with `try_reserve` and its like.
 pub fn fallibly<R>(work: impl FnOnce() -> R) -> R {
-    struct Leave;
-    impl Drop for Leave {
+    while_fallible(true, work)
+}
+
+/// Runs `work`, which may come back to us by a trigger, and is none of what [`fallibly`] around it vouches for.
+pub(super) fn infallibly<R>(work: impl FnOnce() -> R) -> R {
+    while_fallible(false, work)
+}
+
+fn while_fallible<R>(fallible: bool, work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
         fn drop(&mut self) {
             // It calls nothing of Postgres.
-            FALLIBLE.set(FALLIBLE.get() - 1);
+            FALLIBLE.set(self.0);
         }
     }
-    FALLIBLE.set(FALLIBLE.get() + 1);
-    let _leave = Leave;
+    let _restore = Restore(FALLIBLE.replace(fallible));
     work()
 }
 
@@ -121,7 +130,7 @@ unsafe extern "C-unwind" {
 #[cold]
 #[inline(never)]
 fn refused(size: usize) {
-    let is_dealt_with = size >= LARGE && FALLIBLE.try_with(|depth| depth.get() > 0) == Ok(true);
+    let is_dealt_with = size >= LARGE && FALLIBLE.try_with(Cell::get) == Ok(true);
     // SAFETY: variables of the process. The postmaster has no session to end; it aborts, as it does for lack of
     // memory of its own.
     if is_dealt_with || unsafe { !pg_sys::IsUnderPostmaster || pg_sys::MyProc.is_null() } {

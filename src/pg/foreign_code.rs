@@ -1,5 +1,6 @@
 //! Calling what may run code of users: casts, types, event triggers.
 
+use crate::pg::alloc;
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -54,7 +55,7 @@ pub fn call<R>(work: impl FnOnce() -> R) -> R {
         };
         pg_sys::error_context_stack = &mut (*kept).callback;
         let left = Left(kept);
-        let result = work();
+        let result = alloc::infallibly(work);
         drop(left);
         pg_sys::error_context_stack = (*kept).callback.previous;
         pg_sys::pfree(kept.cast());
