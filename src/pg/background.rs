@@ -4,7 +4,7 @@ use crate::pg::failure::{self, Failure};
 use crate::pg::{interrupt, latch, unwinding};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -154,84 +154,44 @@ fn take_signals() {
     }
 }
 
-/// For how long a transaction may go on after a SIGTERM, to be finished: what a batch has sent is noted with it.
-const GRACE: Duration = Duration::from_secs(2);
+/// Seconds for which a transaction may go on after a SIGTERM, to be finished: what a batch has sent is noted with it.
+const GRACE: c_uint = 2;
 
-/// Whether the transaction under way has lasted for that long.
-static IS_LONG: AtomicBool = AtomicBool::new(false);
+/// Whether a transaction is under way.
+static IN_TRANSACTION: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGTERM ends the process between transactions, when it asks [`is_told_to_end`], or in one that lasts too
-/// long: then as it ends a session.
+/// From now on SIGTERM ends the process between transactions, when it asks [`is_told_to_end`]; or in one that goes on for
+/// too long after it, as it ends a session.
 fn end_by_oneself() {
-    /// Both handlers only set flags and a latch.
+    unsafe extern "C" {
+        fn alarm(seconds: c_uint) -> c_uint;
+    }
+
     unsafe extern "C-unwind" fn terminate(signal: c_int) {
-        // SAFETY: in a signal handler, as Postgres calls them.
+        // SAFETY: a handler that Postgres has for signals, and two calls that POSIX allows in one.
         unsafe {
             SignalHandlerForShutdownRequest(signal);
-            if IS_LONG.load(SeqCst) {
-                die(signal);
+            if IN_TRANSACTION.load(SeqCst) {
+                pqsignal(SIGALRM, Some(lose_patience));
+                alarm(GRACE);
             }
         }
     }
 
-    /// Called in the signal handler of Postgres's timeouts (`src/backend/utils/misc/timeout.c`).
-    unsafe extern "C-unwind" fn become_long() {
-        IS_LONG.store(true, SeqCst);
-        if is_told_to_end() {
+    /// In place of Postgres's own, whose timeouts (of a lock) don't matter any more.
+    unsafe extern "C-unwind" fn lose_patience(_signal: c_int) {
+        if IN_TRANSACTION.load(SeqCst) {
             // SAFETY: as above.
             unsafe { die(pg_sys::SIGTERM as i32) };
         }
     }
 
-    // SAFETY: as above; timeouts are there once the process is connected.
-    unsafe {
-        timeout::register(become_long);
-        pqsignal(pg_sys::SIGTERM as i32, Some(terminate));
-    }
+    // SAFETY: as above.
+    unsafe { pqsignal(pg_sys::SIGTERM as i32, Some(terminate)) };
 }
 
-/// A timeout of Postgres's (`src/include/utils/timeout.h`, which pgrx doesn't bind).
-mod timeout {
-    use std::ffi::c_int;
-    use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
-    use std::time::Duration;
-
-    type Handler = unsafe extern "C-unwind" fn();
-
-    unsafe extern "C-unwind" {
-        fn RegisterTimeout(id: c_int, handler: Option<Handler>) -> c_int;
-        fn enable_timeout_after(id: c_int, milliseconds: c_int);
-        fn disable_timeout(id: c_int, keep_indicator: bool);
-    }
-
-    /// `USER_TIMEOUT` or more has Postgres choose one that is free. Which number that is depends on the version.
-    const ANY: c_int = 1_000;
-
-    static MINE: AtomicI32 = AtomicI32::new(-1);
-
-    /// # Safety
-    /// Once per process, when it is connected. `handler` may be called in a signal handler.
-    pub unsafe fn register(handler: Handler) {
-        // SAFETY: as the caller says.
-        MINE.store(unsafe { RegisterTimeout(ANY, Some(handler)) }, Relaxed);
-    }
-
-    pub fn start(after: Duration) {
-        let id = MINE.load(Relaxed);
-        if id >= 0 {
-            // SAFETY: registered above.
-            unsafe { enable_timeout_after(id, after.as_millis() as c_int) };
-        }
-    }
-
-    pub fn stop() {
-        let id = MINE.load(Relaxed);
-        if id >= 0 {
-            // SAFETY: registered above.
-            unsafe { disable_timeout(id, false) };
-        }
-    }
-}
+/// The same number on all systems that Postgres runs on.
+const SIGALRM: c_int = 14;
 
 /// Connects to a database, or to none, which shows only the catalogs that databases share. As superuser. A
 /// database that doesn't exist or doesn't accept connections ends the process, with FATAL.
@@ -313,11 +273,11 @@ pub fn set(name: &CStr, value: &CStr) {
     }
 }
 
-/// Runs `work` in a transaction of its own. After an ERROR that is aborted, and the ERROR answered. A SIGTERM ends it
-/// once it has lasted for [`GRACE`].
+/// Runs `work` in a transaction of its own. After an ERROR that is aborted, and the ERROR answered. A SIGTERM ends the
+/// process if it then goes on for [`GRACE`].
 pub fn transaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
     forget_cancel();
-    timeout::start(GRACE);
+    IN_TRANSACTION.store(true, SeqCst);
     let result = failure::catch(|| {
         // SAFETY: as the main loop of postgres.c does; the snapshot is popped again, or dropped by the abort.
         unsafe {
@@ -338,8 +298,7 @@ pub fn transaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
         // has caught one.
         unsafe { pg_sys::AbortCurrentTransaction() };
     }
-    timeout::stop();
-    IS_LONG.store(false, SeqCst);
+    IN_TRANSACTION.store(false, SeqCst);
     result
 }
 
