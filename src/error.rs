@@ -73,6 +73,11 @@ pub enum Error {
         /// Such as `check constraint "c"`.
         what: String,
     },
+    /// The table's owner may not use the sequence of its `id`.
+    NoSequencePrivilege {
+        name: String,
+        sequence: String,
+    },
     /// The table's `id` is an `integer`, and its sequence has passed that.
     IdsExhausted {
         name: String,
@@ -352,12 +357,17 @@ impl Error {
             Error::NotATable { name } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("attachments table {name} is not an ordinary table"),
-                Some("Views, foreign tables and partitioned tables cannot hold messages.".to_owned()),
+                Some("Views, foreign tables, partitioned tables and partitions cannot hold messages.".to_owned()),
             ),
             Error::TableRunsCode { name, what } => (
                 Code::ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!("attachments table {name} has a {what}, with which messages cannot be stored"),
                 Some("Messages are stored with the privileges of the table's owner, so nothing of the table may run code. Drop it, or set socketio_emitter.table_name to a table as the documentation of the servers' adapter creates it.".to_owned()),
+            ),
+            Error::NoSequencePrivilege { name, sequence } => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("permission denied for sequence {sequence}"),
+                Some(format!("The owner of attachments table {name} needs USAGE on it.")),
             ),
             Error::IdsExhausted { name } => (
                 Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,

@@ -79,6 +79,11 @@ fn explain(unfit: Unfit, table: pg_sys::Oid) -> Error {
             what: encoding::display_bytes(&what),
         },
         Unfit::IdsExhausted => Error::IdsExhausted { name },
+        Unfit::NoSequence(sequence) => Error::NoSequencePrivilege {
+            name,
+            sequence: catalog::qualified_name(sequence)
+                .map_or_else(String::new, |name| encoding::display(&name)),
+        },
     }
 }
 
@@ -167,10 +172,21 @@ fn refresh() {
         let Ok(table) = Table::open(oid, Access::Write) else {
             continue;
         };
-        for row in rows {
+        let touch = |id, tid| {
             table
-                .touch(row.tid, row.id, transaction::clock())
-                .unwrap_or_else(|unfit| explain(unfit, oid).raise());
+                .touch(tid, id, transaction::clock())
+                .unwrap_or_else(|unfit| explain(unfit, oid).raise())
+        };
+        // Those of rolled back savepoints, and what an UPDATE, CLUSTER or the like of the same transaction has moved.
+        let elsewhere: HashSet<i64> = rows
+            .iter()
+            .filter(|row| !touch(row.id, row.tid))
+            .map(|row| row.id)
+            .collect();
+        if !elsewhere.is_empty() {
+            for (id, tid) in table.find(&elsewhere) {
+                touch(id, tid);
+            }
         }
         table.close();
     }

@@ -13,6 +13,7 @@ use crate::pg::snapshot::Snapshot;
 use crate::pg::{alloc, column, interrupt, sequence};
 use pgrx::pg_sys;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::ptr;
 
@@ -43,7 +44,7 @@ struct Layout {
 pub enum Unfit {
     /// There is no such relation (any more).
     Gone,
-    /// A view, a foreign or a partitioned table, or rows that Postgres's own heap doesn't keep.
+    /// A view, a foreign or a partitioned table, a partition, or rows that Postgres's own heap doesn't keep.
     NotATable,
     /// A column is missing, or has another type. Its name and the type wanted.
     Column(&'static str, &'static str),
@@ -51,6 +52,8 @@ pub enum Unfit {
     Code(Vec<u8>),
     /// No more ids of that type.
     IdsExhausted,
+    /// The table's owner may not use the sequence that ids come from, whose OID it is.
+    NoSequence(pg_sys::Oid),
 }
 
 /// A row's bytes.
@@ -145,6 +148,12 @@ impl Table {
     ///
     /// `created_at`: in Postgres's microseconds. What is allocated is freed.
     pub fn insert(&self, created_at: i64, payload: Payload<'_>) -> Result<(i64, Tid), Unfit> {
+        // As the column's default would be computed for the table's owner.
+        // SAFETY: the relation is open.
+        let owner = unsafe { (*(*self.relation).rd_rel).relowner };
+        if !sequence::may_use(self.layout.ids, owner) {
+            return Err(Unfit::NoSequence(self.layout.ids));
+        }
         let id = sequence::next(self.layout.ids);
         if self.layout.is_id_short && i32::try_from(id).is_err() {
             return Err(Unfit::IdsExhausted);
@@ -188,9 +197,18 @@ impl Table {
         inserted
     }
 
-    /// Sets `created_at` of a row of this transaction. One that has gone, with a savepoint, is passed over.
-    pub fn touch(&self, tid: Tid, id: i64, created_at: i64) -> Result<(), Unfit> {
-        let mut updated = Ok(());
+    /// Sets `created_at` of a row of this transaction. False if it isn't there: it has gone with a savepoint, or lies
+    /// elsewhere by now.
+    pub fn touch(&self, tid: Tid, id: i64, created_at: i64) -> Result<bool, Unfit> {
+        // What was truncated has no such page.
+        // SAFETY: the relation is open.
+        let pages = unsafe {
+            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
+        };
+        if !tid.is_within(pages) {
+            return Ok(false);
+        }
+        let mut updated = Ok(false);
         Snapshot::with_latest(|snapshot| {
             Memory::of_call(c"socketio_emitter attachment").run(|| {
                 // SAFETY: `fetch` looks up what is there; the row is pinned while it is read.
@@ -208,7 +226,7 @@ impl Table {
         tid: Tid,
         id: i64,
         created_at: i64,
-    ) -> Result<(), Unfit> {
+    ) -> Result<bool, Unfit> {
         // SAFETY: the page is pinned until the new row has been made from it; the row's own description takes it apart.
         // After an ERROR Postgres unpins it.
         unsafe {
@@ -218,12 +236,12 @@ impl Table {
             };
             let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
             if !pg_sys::heap_fetch(self.relation, snapshot.raw(), &mut old, &mut buffer, false) {
-                return Ok(());
+                return Ok(false);
             }
             let mut row = self.deform(&mut old);
             if self.id_of(&row) != Some(id) {
                 pg_sys::ReleaseBuffer(buffer);
-                return Ok(());
+                return Ok(false);
             }
             row.values[self.layout.created_at] = pg_sys::Datum::from(created_at);
             row.nulls[self.layout.created_at] = false;
@@ -235,7 +253,7 @@ impl Table {
             pg_sys::ReleaseBuffer(buffer);
             // The new tuple's own values: the page may change now.
             let which = update(self.relation, &mut tid.pointer(), new);
-            let Some(which) = which else { return Ok(()) };
+            let Some(which) = which else { return Ok(true) };
             let new_row = self.deform(new);
             index::insert(
                 self.relation,
@@ -244,8 +262,23 @@ impl Table {
                 &new_row.values,
                 &new_row.nulls,
             )
+            .map(|()| true)
             .map_err(|name| code(b"index ", &name))
         }
+    }
+
+    /// Where the rows with these ids lie.
+    pub fn find(&self, ids: &HashSet<i64>) -> Vec<(i64, Tid)> {
+        let mut found = Vec::new();
+        self.each_row(|tid, row| {
+            found.extend(
+                self.id_of(row)
+                    .filter(|id| ids.contains(id))
+                    .map(|id| (id, tid)),
+            );
+            true
+        });
+        found
     }
 
     /// Deletes up to `limit` rows that were created before `before`, in Postgres's microseconds; none that somebody else
@@ -431,16 +464,17 @@ unsafe fn update(
 /// An open relation.
 unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layout, Unfit> {
     // SAFETY: as the caller says; its description stays while it is open.
-    let (kind, access_method, attributes, constraints) = unsafe {
+    let (is_table, attributes, constraints) = unsafe {
         let class = &*(*relation).rd_rel;
         (
-            class.relkind as u8,
-            class.relam,
+            class.relkind as u8 == pg_sys::RELKIND_RELATION
+                && class.relam == pg_sys::HEAP_TABLE_AM_OID
+                && !class.relispartition,
             column::attributes((*relation).rd_att),
             (*(*relation).rd_att).constr,
         )
     };
-    if kind != pg_sys::RELKIND_RELATION || access_method != pg_sys::HEAP_TABLE_AM_OID {
+    if !is_table {
         return Err(Unfit::NotATable);
     }
     let find = |name: &'static str, wanted, types: &[pg_sys::Oid]| {
@@ -467,6 +501,13 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
         }
         if !is_ours && (column.atthasdef || column.attidentity != 0) {
             return Err(code(b"default of column ", name));
+        }
+        // It may have a default, a check and a NOT NULL of its own.
+        // SAFETY: a look-up.
+        let is_domain =
+            unsafe { pg_sys::get_typtype(column.atttypid) } as u8 == pg_sys::TYPTYPE_DOMAIN;
+        if !is_ours && is_domain {
+            return Err(code(b"domain as type of column ", name));
         }
         if !is_ours && column.attnotnull {
             return Err(code(b"NOT NULL of column ", name));

@@ -173,6 +173,11 @@ impl Tid {
         )
     }
 
+    /// Whether a table of so many pages has its page.
+    pub(super) fn is_within(self, pages: u32) -> bool {
+        self.0 < pages
+    }
+
     pub(super) fn pointer(self) -> pg_sys::ItemPointerData {
         pg_sys::ItemPointerData {
             ip_blkid: pg_sys::BlockIdData {

@@ -12,3 +12,12 @@ pub fn next(sequence: pg_sys::Oid) -> i64 {
     // SAFETY: a look-up by OID; the guard turns an ERROR into a panic, and the closure owns nothing.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) }
 }
+
+/// Whether a role may take the sequence's next value.
+pub fn may_use(sequence: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    let privileges = (pg_sys::ACL_USAGE | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
+    // SAFETY: a look-up; an ERROR if there is no such sequence.
+    unsafe {
+        pg_sys::pg_class_aclcheck(sequence, role, privileges) == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
