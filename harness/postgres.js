@@ -264,7 +264,13 @@ class Cluster {
   // Its eighth line is the server's state, as pg_ctl reads it (src/include/utils/pidfile.h).
   #pidFile() {
     const file = path.join(this.dataDir, 'postmaster.pid');
-    return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : undefined;
+    try {
+      return readFileSync(file, 'utf8').split('\n');
+    } catch (error) {
+      // Also between a look and the next: a server that starts removes what a crash has left.
+      if (error.code !== 'ENOENT') throw error;
+      return undefined;
+    }
   }
 
   #logTail() {
