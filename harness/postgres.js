@@ -215,13 +215,15 @@ class Cluster {
 
   /** What a crash of the machine does to it: no process of the server gets to say goodbye. */
   async kill() {
-    const { pid } = this;
+    const postmaster = this.#postmaster;
+    const { pid } = postmaster;
     process.kill(pid, 'SIGSTOP'); // or it would start new children
     const pids = [pid, ...childrenOf(pid)];
     this.#postmaster = undefined;
     this.#releaseClients();
     for (const each of pids) process.kill(each, 'SIGKILL');
-    await this.#until('die', () => !anyRunning(pids));
+    // Also to us: until we have asked after it, a dead child has a pid, and the next postmaster takes it for alive.
+    await this.#until('die', () => !anyRunning(pids) && postmaster.signalCode !== null);
   }
 
   /** The text of the server's log since startPostgres(). */
