@@ -9,7 +9,7 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint bench build install package clean
+.PHONY: help demo test fresh lint bench harden build install package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/setup bench
 	@scripts/install-privately release
 	@node benches/run.js
+
+harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
+	@scripts/harden $(PARTS)
 
 build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
 	@scripts/extension build "$(PG_CONFIG)" "$(PROFILE)"

@@ -7,7 +7,7 @@ const ALARMS = new RegExp([
   // Rust's own last words.
   'panicked at', 'non-unwinding panic', 'memory allocation of \\d+ bytes failed', 'overflowed its stack',
   // Postgres's, about what a transaction or a process has left behind, or a memory context's owner written over.
-  'reference leak', 'refcount leak', 'file leak', 'memory leak:', 'still referenced', 'still active', 'non-empty SPI stack',
+  'reference leak', 'refcount leak', 'file leak', 'memory leak:', 'still active', 'non-empty SPI stack',
   'you don\'t own a lock', 'problem in alloc set', 'detected write past', 'bogus aset link', 'AbortTransaction while', 'AbortSubTransaction while',
   'transaction was not closed', 'ERRORDATA_STACK_SIZE', 'lock .* already held', 'stuck spinlock',
 ].join('|'));

@@ -215,13 +215,15 @@ class Cluster {
 
   /** What a crash of the machine does to it: no process of the server gets to say goodbye. */
   async kill() {
-    const { pid } = this;
+    const postmaster = this.#postmaster;
+    const { pid } = postmaster;
     process.kill(pid, 'SIGSTOP'); // or it would start new children
     const pids = [pid, ...childrenOf(pid)];
     this.#postmaster = undefined;
     this.#releaseClients();
     for (const each of pids) process.kill(each, 'SIGKILL');
-    await this.#until('die', () => !anyRunning(pids));
+    // Also to us: until we have asked after it, a dead child has a pid, and the next postmaster takes it for alive.
+    await this.#until('die', () => !anyRunning(pids) && postmaster.signalCode !== null);
   }
 
   /** The text of the server's log since startPostgres(). */
@@ -264,7 +266,13 @@ class Cluster {
   // Its eighth line is the server's state, as pg_ctl reads it (src/include/utils/pidfile.h).
   #pidFile() {
     const file = path.join(this.dataDir, 'postmaster.pid');
-    return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : undefined;
+    try {
+      return readFileSync(file, 'utf8').split('\n');
+    } catch (error) {
+      // Also between a look and the next: a server that starts removes what a crash has left.
+      if (error.code !== 'ENOENT') throw error;
+      return undefined;
+    }
   }
 
   #logTail() {

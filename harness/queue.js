@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { listen } from './listener.js';
 import { startPostgres } from './postgres.js';
 import { EMITTER_ROLE, prepareDatabase } from './roles.js';
-import { until } from './wait.js';
+import { SLOWNESS, until } from './wait.js';
 
 /** Without it there is no worker, and somebody has to call sio_deliver. */
 export const PRELOAD = { shared_preload_libraries: 'socketio_emitter', 'socketio_emitter.restart_delay': 0 };
@@ -34,8 +34,8 @@ export async function queueing(cluster, { database, user = EMITTER_ROLE } = {}) 
 
 /** Waits until all that is committed has been delivered or set aside. */
 export async function delivered(client, schema = 'public') {
-  const { rows } = await client.query(`SELECT ${schema}.sio_wait_delivered('60 seconds') AS done`);
-  assert.equal(rows[0].done, true, 'all was delivered within a minute');
+  const { rows } = await client.query(`SELECT ${schema}.sio_wait_delivered('${60 * SLOWNESS} seconds') AS done`);
+  assert.equal(rows[0].done, true, 'all was delivered in time');
 }
 
 /** [event, ...arguments] of what was notified since the last time, binary as text. */
