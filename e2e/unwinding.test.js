@@ -117,7 +117,7 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
         });
         assert.deepEqual((await live.admin.query('SELECT count(*)::int AS n FROM pg_largeobject_metadata')).rows, [{ n: 0 }]);
         await live.app.query(`INSERT INTO t VALUES ('glad')`);
-        assert.equal((await live.admin.query('SELECT lo_unlink(oid) FROM pg_largeobject_metadata')).rowCount, 1);
+        assert.equal((await live.admin.query('SELECT lo_unlink(oid) FROM pg_largeobject_metadata')).rowCount > 0, true);
       });
 
       // The rows' texts; what is 'bad' raises. Batches are of two.
