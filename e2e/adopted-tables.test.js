@@ -78,11 +78,6 @@ const SHAPES = {
     sql: `CREATE TABLE ancestor (${CREATED_AT}); CREATE TABLE adopted (id bigserial UNIQUE, ${PAYLOAD}) INHERITS (ancestor); CREATE TABLE heir () INHERITS (adopted)`,
     indexes: { adopted_id_key: 'id = $1' }, drop: 'DROP TABLE ancestor CASCADE',
   },
-  'that is a partition': {
-    sql: `CREATE TABLE whole (${WHOLE.replace(' UNIQUE', '')}) PARTITION BY HASH (id); CREATE TABLE adopted PARTITION OF whole FOR VALUES WITH (MODULUS 1, REMAINDER 0);
-          CREATE INDEX by_id ON whole (id)`,
-    indexes: { adopted_id_idx: 'id = $1' }, drop: 'DROP TABLE whole',
-  },
   'in a schema of its own, with names that need quotes': {
     sql: `CREATE SCHEMA "Their ""own"""; CREATE TABLE "Their ""own"""."Äußere; Töpfe" (${WHOLE.replace('UNIQUE', 'CONSTRAINT "by id" UNIQUE')})`,
     table: '"Their ""own"""."Äußere; Töpfe"', indexes: { 'by id': 'id = $1' }, drop: 'DROP SCHEMA "Their ""own""" CASCADE',

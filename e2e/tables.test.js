@@ -180,6 +180,35 @@ describe('refusals', () => {
     });
   });
 
+  it('meet a partition, whose rows must be within its bounds', async () => {
+    await admin.query(`CREATE TABLE whole (id bigserial, created_at timestamptz DEFAULT now(), payload bytea) PARTITION BY RANGE (id);
+      CREATE TABLE a_part PARTITION OF whole FOR VALUES FROM (1) TO (3)`);
+    await withTable('a_part', (session) => refused(session, call('sio_emit_binary'), '42809', { says: /public\.a_part/ }));
+    await admin.query('ALTER TABLE whole DETACH PARTITION a_part');
+    await withTable('a_part', (session) => session.query(call('sio_emit_binary')));
+    assert.equal((await listener.texts()).length, 1);
+  });
+
+  it('meet a further column of a domain that has a default, a check or no nulls', async () => {
+    for (const [i, constraint] of ['NOT NULL', 'CHECK (value IS NOT NULL)', 'DEFAULT 5'].entries()) {
+      await admin.query(`CREATE DOMAIN strict_${i} AS int ${constraint};
+        CREATE TABLE with_domain_${i} (id bigserial, created_at timestamptz, payload bytea, extra strict_${i})`);
+      await withTable(`with_domain_${i}`, (session) => refused(session, call('sio_emit_binary'), '0A000', { says: /"extra"/ }));
+    }
+  });
+
+  it('meet ids of a sequence that the table\'s owner may not use', async () => {
+    await createRoles(admin, 'victim', 'thief');
+    await admin.query(`CREATE SCHEMA vault AUTHORIZATION victim; CREATE SCHEMA den AUTHORIZATION thief; GRANT USAGE ON SCHEMA vault TO thief;
+      SET ROLE victim; CREATE SEQUENCE vault.numbers;
+      SET ROLE thief; CREATE TABLE den.loot (id bigint DEFAULT nextval('vault.numbers'), created_at timestamptz, payload bytea); RESET ROLE`);
+    await withTable('den.loot', (session) => refused(session, call('sio_emit_binary'), '42501', { says: /numbers/ }));
+    assert.deepEqual((await admin.query('SELECT is_called FROM vault.numbers')).rows, [{ is_called: false }]);
+    await admin.query('GRANT USAGE ON SEQUENCE vault.numbers TO thief');
+    await withTable('den.loot', (session) => session.query(call('sio_emit_binary')));
+    assert.equal((await listener.texts()).length, 1);
+  });
+
   it('meet ids that have passed the integer that the column is', async () => {
     await admin.query(`CREATE TABLE short (id integer UNIQUE, created_at timestamptz, payload bytea);
       CREATE SEQUENCE long_ids START 2147483647 OWNED BY short.id; ALTER TABLE short ALTER id SET DEFAULT nextval('long_ids')`);
