@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { delivered, events, numbered, numberedBinary, numbers, queueing, startQueue, untilIdle, untilWorker, upTo, whileWorkerStands } from '../harness/queue.js';
+import { delivered, events, numbered, numberedBinary, numbers, queueing, startQueue, status, untilIdle, untilWorker, upTo, whileWorkerStands } from '../harness/queue.js';
 import { listen } from '../harness/listener.js';
 import { until } from '../harness/wait.js';
 
@@ -55,13 +55,14 @@ describe('beside queued delivery', () => {
     await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
     await untilIdle(admin);
     // A message that fails, is retried and discarded writes to the other tables.
-    await admin.query(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
-      CREATE TRIGGER no BEFORE INSERT ON socket_io_attachments FOR EACH ROW EXECUTE FUNCTION no()`);
-    await app.query(numberedBinary(3));
+    await app.query(`BEGIN; ${numberedBinary(3)}`);
+    await admin.query('ALTER TABLE socket_io_attachments ADD CONSTRAINT no CHECK (false) NOT VALID');
+    await app.query('COMMIT');
     await delivered(admin);
+    assert.equal((await status(admin)).failed, '1');
     await admin.query('SELECT sio_retry()');
     await delivered(admin);
-    await admin.query('SELECT sio_discard(); DROP TRIGGER no ON socket_io_attachments');
+    await admin.query('SELECT sio_discard(); ALTER TABLE socket_io_attachments DROP CONSTRAINT no');
     const { rows } = await admin.query(`SELECT data FROM pg_logical_slot_get_changes('test', NULL, NULL)`);
     const changes = rows.map(({ data }) => data).filter((data) => !/^(BEGIN|COMMIT)/.test(data));
     const tables = (pattern) => new Set(changes.filter((data) => pattern.test(data)).map((data) => /^table (\S+):/.exec(data)[1]));
@@ -193,12 +194,55 @@ describe('beside queued delivery', () => {
     assert.deepEqual(await numbers(listener), []);
   });
 
-  it('an index of somebody else\'s is refused at the next emit, and nothing is written', async () => {
-    await admin.query('CREATE INDEX theirs ON _sio_queue (id)');
-    await assert.rejects(app.query(numbered(1)), { code: '55000', message: /_sio_queue was altered/ });
-    await admin.query('DROP INDEX theirs');
-    await app.query(numbered(2));
+  it('an index on columns that somebody adds is served, whatever its kind, also by sio_retry', async () => {
+    await app.query(`BEGIN; ${numberedBinary(1)}`);
+    await admin.query('ALTER TABLE socket_io_attachments ADD CONSTRAINT no CHECK (false) NOT VALID');
+    await app.query('COMMIT');
     await delivered(admin);
-    assert.deepEqual(await numbers(listener), [2]);
+    await admin.query(`ALTER TABLE socket_io_attachments DROP CONSTRAINT no;
+      CREATE UNIQUE INDEX by_id ON _sio_queue (id) INCLUDE (channel); CREATE INDEX by_hash ON _sio_queue USING hash (channel);
+      CREATE INDEX by_two ON _sio_queue (queued_at DESC, id)`);
+    await whileWorkerStands(admin, async () => {
+      await app.query(`${numbered(2)}; ${numberedBinary(3)}`);
+      await admin.query('SELECT sio_retry()');
+      await admin.query('SET enable_seqscan = off');
+      for (const [index, where] of [
+        ['by_id', 'id > 0'], ['by_hash', `channel = 'socket.io#/'`], ['by_two', `queued_at > now() - interval '1 hour'`],
+      ]) {
+        const query = `SELECT count(*)::int AS n FROM _sio_queue WHERE ${where}`;
+        const { rows: plan } = await admin.query(`EXPLAIN ${query}`);
+        assert.ok(plan.some((row) => row['QUERY PLAN'].includes(index)), JSON.stringify(plan));
+        assert.deepEqual((await admin.query(query)).rows, [{ n: 3 }], index);
+      }
+      await admin.query('RESET enable_seqscan');
+    });
+    await delivered(admin);
+    assert.deepEqual((await numbers(listener)).sort(), [1, 2, 3]);
+    await admin.query('DROP INDEX by_id, by_hash, by_two');
+  });
+
+  for (const [what, index] of Object.entries({
+    'an expression': 'INDEX theirs ON _sio_queue ((id + 1))',
+    'part of the rows': 'INDEX theirs ON _sio_queue (id) WHERE id > 0',
+  })) {
+    it(`an index on ${what} is refused at the next emit, and nothing is written`, async () => {
+      await admin.query(`CREATE ${index}`);
+      for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /_sio_queue was altered/ });
+      await admin.query('DROP INDEX theirs');
+      await app.query(numbered(2));
+      await delivered(admin);
+      assert.deepEqual(await numbers(listener), [2]);
+    });
+  }
+
+  it('a constraint that is checked at the commit, or excludes, is refused at the next emit', async () => {
+    for (const constraint of ['UNIQUE (id) DEFERRABLE', 'EXCLUDE USING btree (id WITH =)']) {
+      await admin.query(`ALTER TABLE _sio_queue ADD CONSTRAINT theirs ${constraint}`);
+      await assert.rejects(app.query(numbered(1)), { code: '55000', message: /_sio_queue was altered/ });
+      await admin.query('ALTER TABLE _sio_queue DROP CONSTRAINT theirs');
+      await app.query(numbered(2));
+      await delivered(admin);
+      assert.deepEqual(await numbers(listener), [2]);
+    }
   });
 });
