@@ -117,23 +117,46 @@ ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
 
--- The function is new: whatever the database's default privileges have given away is taken back.
+-- What the database's default privileges have given away is taken back, also of objects of earlier versions: those looked
+-- after PUBLIC only. Other privileges stay.
 DO $block$
 DECLARE
     held record;
 BEGIN
     FOR held IN
-        SELECT DISTINCT
+        SELECT DISTINCT o.kind, o.name,
             CASE
                 WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
                 ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
             END AS grantee
-        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        WHERE p.oid OPERATOR(pg_catalog.=) '@extschema@._sio_declaration(bytea)'::pg_catalog.regprocedure
-            AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
+        FROM pg_catalog.pg_extension e
+            JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+            JOIN (
+                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'FUNCTION' AS kind, 'f' AS type,
+                    proowner AS owner, pronamespace AS namespace, oid::pg_catalog.regprocedure::pg_catalog.text AS name,
+                    coalesce(proacl, pg_catalog.acldefault('f', proowner)) AS acl
+                FROM pg_catalog.pg_proc
+                UNION ALL
+                SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid,
+                    CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                    CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'S' ELSE 'r' END,
+                    relowner, relnamespace, oid::pg_catalog.regclass::pg_catalog.text, relacl
+                FROM pg_catalog.pg_class
+            ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
+            pg_catalog.aclexplode(o.acl) a
+        WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner
+            AND (o.name OPERATOR(pg_catalog.~~) '%\_sio\_declaration(%' OR EXISTS (
+                SELECT FROM pg_catalog.pg_default_acl g, pg_catalog.aclexplode(g.defaclacl) given
+                WHERE g.defaclrole OPERATOR(pg_catalog.=) o.owner
+                    AND g.defaclnamespace OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, o.namespace])
+                    AND g.defaclobjtype OPERATOR(pg_catalog.=) o.type::pg_catalog."char"
+                    AND given.grantee OPERATOR(pg_catalog.=) a.grantee))
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION @extschema@._sio_declaration(bytea) FROM %s', held.grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', held.kind, held.name, held.grantee);
     END LOOP;
 END
 $block$;
+GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
+GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;
