@@ -12,6 +12,7 @@ const blocksOf = (text) => [...text.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, 
 const readme = await page('README.md');
 const liveTables = await page('docs/live-tables.md');
 const queuedDelivery = await page('docs/queued-delivery.md');
+const privileges = await page('docs/privileges.md');
 
 let cluster;
 let admin;
@@ -28,7 +29,7 @@ before(async () => {
 after(() => cluster?.stop());
 
 test('all of it runs, in the order of the page', async () => {
-  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7]]) {
+  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [privileges, 2]]) {
     const blocks = blocksOf(text);
     assert.ok(blocks.length >= least, `found ${blocks.length} blocks`);
     for (const sql of blocks) {
