@@ -13,7 +13,7 @@ use pgrx::{
     PgSubXactCallbackEvent, PgXactCallbackEvent, pg_sys, register_subxact_callback,
     register_xact_callback,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
 const EXTENSION: &CStr = c"socketio_emitter";
@@ -25,6 +25,8 @@ const REFRESH_AFTER: i64 = 1_000_000;
 
 thread_local! {
     static UNCOMMITTED: RefCell<Vec<Row>> = const { RefCell::new(Vec::new()) };
+    /// Whether the transaction's end, and that of its savepoints, will be heard.
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A row of the current transaction.
@@ -134,9 +136,8 @@ fn insert_row(oid: pg_sys::Oid, payload: Payload<'_>) -> Result<i64, Error> {
 
 /// Notes a row, and with the first of a transaction, that there is something to do at its end.
 fn remember(row: Row) {
-    let is_first = UNCOMMITTED.with_borrow(Vec::is_empty);
     alloc::push(&UNCOMMITTED, row);
-    if is_first {
+    if !REGISTERED.replace(true) {
         register_xact_callback(PgXactCallbackEvent::PreCommit, refresh);
         // Also after PREPARE TRANSACTION, which Postgres allows when all that was sent has been rolled back.
         for end in [
@@ -146,6 +147,7 @@ fn remember(row: Row) {
         ] {
             register_xact_callback(end, || {
                 UNCOMMITTED.take();
+                REGISTERED.set(false);
             });
         }
         // Savepoints have rising numbers, also those within others.

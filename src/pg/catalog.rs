@@ -157,6 +157,21 @@ pub fn quote_literal(text: &CStr) -> CString {
     unsafe { CStr::from_ptr(pg_sys::quote_literal_cstr(text.as_ptr())).to_owned() }
 }
 
+/// Whether the relation was made by the extension's scripts.
+pub fn is_member(relation: pg_sys::Oid, extension: &CStr) -> bool {
+    // SAFETY: look-ups; missing_ok, and 0 where there is none.
+    unsafe {
+        let of = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, relation);
+        of != pg_sys::InvalidOid && of == pg_sys::get_extension_oid(extension.as_ptr(), true)
+    }
+}
+
+/// The table that an index is on; `None` if it is none.
+pub fn table_of_index(index: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a look-up; missing_ok.
+    found(unsafe { pg_sys::IndexGetRelation(index, true) })
+}
+
 /// Whether the relation is a table, partitioned or not.
 pub fn is_table(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; 0 for what doesn't exist.

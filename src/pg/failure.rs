@@ -85,6 +85,11 @@ impl Failure {
         ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || self.is_lock_timeout()
     }
 
+    /// Whether the statement was cancelled, by a timeout too, or the session told to end (class "operator intervention").
+    pub fn is_cancellation(&self) -> bool {
+        self.sqlstate().starts_with("57")
+    }
+
     /// Whether somebody holds a lock (`lock_not_available`).
     pub fn is_lock_timeout(&self) -> bool {
         self.sqlstate() == "55P03"

@@ -210,26 +210,30 @@ impl Access {
 impl Heap {
     /// Opens a table. `None` if it has gone.
     ///
-    /// `columns`: how many it must have; it isn't the table that this library knows otherwise. More may follow, which a
+    /// `types`: those of its columns; it isn't the table that this library knows where they differ. More may follow, which a
     /// later version of the extension has added, while this library is still the one that is loaded: they are null.
-    pub fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Option<Self> {
+    pub fn open(table: pg_sys::Oid, types: &[pg_sys::Oid], access: Access) -> Option<Self> {
+        let columns = types.len();
         assert!(columns <= MAX_COLUMNS);
         // SAFETY: a look-up that waits for the lock.
         unsafe {
             let lock = access as pg_sys::LOCKMODE;
-            let relation = pg_sys::try_table_open(table, lock);
+            let relation = pg_sys::try_relation_open(table, lock);
             if relation.is_null() {
                 return None;
             }
             let attributes = column::attributes((*relation).rd_att);
+            let class = &*(*relation).rd_rel;
             let is_known = (columns..=MAX_COLUMNS).contains(&attributes.len())
-                && attributes[..columns]
+                && attributes
                     .iter()
-                    .all(|column| !column.attisdropped)
+                    .zip(types)
+                    .all(|(column, wanted)| !column.attisdropped && column.atttypid == *wanted)
                 && attributes[columns..]
                     .iter()
                     .all(|column| !column.attnotnull)
-                && (*(*relation).rd_rel).relam == pg_sys::HEAP_TABLE_AM_OID;
+                && class.relkind as u8 == pg_sys::RELKIND_RELATION
+                && class.relam == pg_sys::HEAP_TABLE_AM_OID;
             if !is_known {
                 pg_sys::relation_close(relation, lock);
                 return None;

@@ -1,5 +1,6 @@
 //! Entering rows into a table's indexes without SQL.
 
+use crate::pg::column;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
@@ -40,7 +41,7 @@ pub(super) unsafe fn insert(
         for i in 0..count {
             let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
             if (*(*index).rd_index).indisready && (which == Which::All || is_summarizing(index)) {
-                if is_plain(index) {
+                if is_plain(table, index) {
                     let info = pg_sys::BuildIndexInfo(index);
                     insert_into(table, index, info, tid, values, nulls);
                     clean_up(index, info);
@@ -56,7 +57,8 @@ pub(super) unsafe fn insert(
     refused.map_or(Ok(()), Err)
 }
 
-/// The name of an index of the table that [`insert`] would refuse.
+/// The name of an index of the table that [`insert`] would refuse, as far as that can be told without waiting for anybody who
+/// has locked it.
 ///
 /// # Safety
 /// An open and locked table.
@@ -68,11 +70,16 @@ pub(super) unsafe fn find_unfit(table: pg_sys::Relation) -> Option<Vec<u8>> {
         let list = pg_sys::RelationGetIndexList(table);
         let count = if list.is_null() { 0 } else { (*list).length };
         for i in 0..count {
-            let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
-            if (*(*index).rd_index).indisready && !is_plain(index) {
+            let oid = pg_sys::list_nth_oid(list, i);
+            if !pg_sys::ConditionalLockRelationOid(oid, lock) {
+                continue;
+            }
+            let index = pg_sys::index_open(oid, lock);
+            if (*(*index).rd_index).indisready && !is_plain(table, index) {
                 unfit.get_or_insert_with(|| name_of(index));
             }
             pg_sys::index_close(index, lock);
+            pg_sys::UnlockRelationOid(oid, lock);
         }
         pg_sys::list_free(list);
     }
@@ -126,15 +133,21 @@ unsafe fn insert_into(
     }
 }
 
-/// Whether it is on columns, all of the rows, and checked at once. Told by the index's row in the catalog: `BuildIndexInfo`
+/// Whether it is on columns of Postgres's own types, on all of the rows, and checked at once. (A range type of a user's may
+/// have a function of theirs, which an index calls.) Told by the index's row in the catalog: `BuildIndexInfo`
 /// already runs functions of an expression or a predicate, as it simplifies them (`RelationGetIndexPredicate` in
 /// `src/backend/utils/cache/relcache.c`).
 ///
 /// # Safety
-/// An open index.
-unsafe fn is_plain(index: pg_sys::Relation) -> bool {
+/// An open index, and its table.
+unsafe fn is_plain(table: pg_sys::Relation, index: pg_sys::Relation) -> bool {
     // SAFETY: as the caller says. The row has as many keys as its fixed part tells.
     unsafe {
+        let columns = column::attributes((*table).rd_att);
+        let is_built_in = |number: &i16| {
+            usize::try_from(*number - 1)
+                .is_ok_and(|column| columns[column].atttypid.to_u32() < pg_sys::FirstNormalObjectId)
+        };
         let row = &*(*index).rd_index;
         let is_null = |attribute: u32| {
             pg_sys::heap_attisnull(
@@ -152,7 +165,7 @@ unsafe fn is_plain(index: pg_sys::Relation) -> bool {
                 .values
                 .as_slice(row.indnatts as usize)
                 .iter()
-                .all(|number| *number > 0)
+                .all(is_built_in)
     }
 }
 

@@ -7,6 +7,10 @@ use crate::pg::row::Row;
 use crate::pg::trigger::Operation;
 use socketio_emitter_protocol::check_broadcast_event;
 
+/// Bytes that a text of [`MAX_TEXT`] can have in the database's encoding: that may take more than UTF-8 does, but four for a
+/// character at most.
+const MOST_BYTES: usize = 4 * MAX_TEXT;
+
 /// A template of a table's trigger.
 #[derive(Debug)]
 pub struct Text(pub Vec<Piece>);
@@ -41,7 +45,7 @@ impl Text {
                 reader.with_text(row, |text| {
                     out.push(1);
                     // What is longer is refused when it is rendered.
-                    out.extend_from_slice(&text[..text.len().min(MAX_TEXT + 1)]);
+                    out.extend_from_slice(&text[..text.len().min(MOST_BYTES + 1)]);
                 });
                 out.push(0);
             }
@@ -105,8 +109,7 @@ fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<()
     let too_long = Error::TooLongText {
         argument: parameter,
     };
-    // UTF-8 may be shorter than another encoding, but no encoding takes more than four bytes for a character.
-    if bytes.len() > 4 * MAX_TEXT {
+    if bytes.len() > MOST_BYTES {
         return Err(too_long);
     }
     let utf8 = encoding::to_utf8(bytes).map_err(|_| Error::Encoding {

@@ -289,6 +289,9 @@ impl Drain {
     pub fn failed(&mut self, failure: Failure) -> Next {
         let (before, at_message) = (self.handled, self.at_message);
         self.begin();
+        if !at_message && before > 0 {
+            return self.failed_at_commit(failure, before);
+        }
         let Some(first) = self.waiting.last().filter(|_| at_message) else {
             self.forget();
             return Next::BackOff(failure);
@@ -300,19 +303,41 @@ impl Drain {
         }
         self.size = 1;
         if failure.is_transient() {
-            let (id, times) = self.blamed;
-            self.blamed = (first.id, if id == first.id { times + 1 } else { 1 });
+            let id = first.id;
+            let times = self.blame(id);
             let attempts = if failure.is_lock_timeout() {
                 ATTEMPTS_AT_A_LOCK
             } else {
                 ATTEMPTS
             };
-            if self.blamed.1 < attempts {
+            if times < attempts {
                 return Next::BackOff(failure);
             }
         }
         self.failure = Some(failure);
         Next::SetAside
+    }
+
+    /// Not one message's fault, as far as is known: the next batch is half as large, down to one. If that one alone can't be
+    /// committed again and again, it is to blame.
+    ///
+    /// `size`: how many messages the batch had dealt with.
+    fn failed_at_commit(&mut self, failure: Failure, size: usize) -> Next {
+        let first = self.waiting.last().map_or(0, |waiting| waiting.id);
+        if size == 1 && self.blame(first) >= ATTEMPTS && !failure.is_transient() {
+            self.failure = Some(failure);
+            return Next::SetAside;
+        }
+        self.forget();
+        self.size = size.div_ceil(2);
+        Next::BackOff(failure)
+    }
+
+    /// How many times in a row a message has failed, with this one.
+    fn blame(&mut self, message: i64) -> u32 {
+        let (id, times) = self.blamed;
+        self.blamed = (message, if id == message { times + 1 } else { 1 });
+        self.blamed.1
     }
 
     /// Sets aside the message that is to be sent next, in a (sub)transaction of its own. Call

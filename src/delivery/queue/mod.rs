@@ -159,6 +159,8 @@ pub fn deliver(max: usize) -> Result<i64, Error> {
                 return Ok(drain.delivered());
             }
             Ok(_) => return Ok(drain.delivered()),
+            // The session is told to stop; the next batch would not be.
+            Err(failure) if failure.is_cancellation() => failure.raise(),
             Err(failure) => match drain.failed(failure) {
                 Next::Retry => {}
                 Next::SetAside => {

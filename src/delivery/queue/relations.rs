@@ -43,12 +43,19 @@ impl Relations {
             .ok()
     }
 
+    /// Members of the extension only: where its SQL is older than the queue, whoever may create tables in its schema could
+    /// make some of these names.
     fn look_up() -> Option<Self> {
         let schema = catalog::extension_schema(EXTENSION)?;
-        let relation = |name| catalog::relation_oid(schema, name);
+        let relation = |name| {
+            catalog::relation_oid(schema, name).filter(|oid| catalog::is_member(*oid, EXTENSION))
+        };
+        let queue = relation(c"_sio_queue")?;
         Some(Self {
-            queue: relation(c"_sio_queue")?,
-            index: relation(c"_sio_queue_xid")?,
+            queue,
+            // It goes with its table.
+            index: catalog::relation_oid(schema, c"_sio_queue_xid")
+                .filter(|index| catalog::table_of_index(*index) == Some(queue))?,
             ids: relation(c"_sio_queue_id")?,
             sent: relation(c"_sio_sent")?,
             failed: relation(c"_sio_failed")?,
@@ -65,29 +72,55 @@ impl Relations {
         self.queue
     }
 
-    /// With `xid`, `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`.
     pub fn queue(&self, access: Access) -> Result<Heap, Error> {
-        open(self.queue, 7, access)
+        open(self.queue, QUEUE, access)
     }
 
-    /// With `incarnation`, `sent_at`, `ids`.
     pub fn sent(&self, access: Access) -> Result<Heap, Error> {
-        open(self.sent, 3, access)
+        open(self.sent, SENT, access)
     }
 
-    /// With `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`, `failed_at`,
-    /// `sqlstate`, `error`.
     pub fn failed(&self) -> Result<Heap, Error> {
-        open(self.failed, 9, Access::Write)
+        open(self.failed, FAILED, Access::Write)
     }
 
-    /// With `delivered`, `failed`, `batches`.
     pub fn totals(&self) -> Result<Heap, Error> {
-        open(self.totals, 3, Access::Write)
+        open(self.totals, TOTALS, Access::Write)
     }
 }
 
-fn open(table: pg_sys::Oid, columns: usize, access: Access) -> Result<Heap, Error> {
+/// `xid`, `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`.
+const QUEUE: &[pg_sys::Oid] = &[
+    pg_sys::XID8OID,
+    pg_sys::INT8OID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::REGCLASSOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
+    pg_sys::BYTEAOID,
+];
+
+/// `incarnation`, `sent_at`, `ids`.
+const SENT: &[pg_sys::Oid] = &[pg_sys::INT8OID, pg_sys::TIMESTAMPTZOID, pg_sys::TEXTOID];
+
+/// `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`, `failed_at`, `sqlstate`, `error`.
+const FAILED: &[pg_sys::Oid] = &[
+    pg_sys::INT8OID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::REGCLASSOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
+    pg_sys::BYTEAOID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
+];
+
+/// `delivered`, `failed`, `batches`.
+const TOTALS: &[pg_sys::Oid] = &[pg_sys::INT8OID; 3];
+
+/// A table with other columns, which its owner has altered, would be read as what it isn't.
+fn open(table: pg_sys::Oid, columns: &[pg_sys::Oid], access: Access) -> Result<Heap, Error> {
     Heap::open(table, columns, access).ok_or(Error::NoQueue)
 }
 
