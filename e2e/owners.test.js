@@ -1,10 +1,13 @@
 // What others attach to the attachments table is never run by an emit, a delivery, a refresh or a cleanup, all of which
 // work with its owner's rights, or a superuser's: it concerns the servers' own statements only.
 import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { listen } from '../harness/listener.js';
 import { startPostgres } from '../harness/postgres.js';
-import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, untilWorker, whileWorkerStands } from '../harness/queue.js';
+import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, status, untilNoWorker, untilWorker, whileWorkerStands } from '../harness/queue.js';
+import { refused } from '../harness/refusals.js';
 import { createRoles, EMITTER_ROLE, grantExecute, OFFICIAL_TABLE, SERVER_GRANTS, SERVERS_ROLE } from '../harness/roles.js';
 import { until } from '../harness/wait.js';
 
@@ -67,6 +70,16 @@ const ATTACHED = {
     control: 'DELETE FROM public._sio_failed',
     controlBy: 'postgres',
   },
+};
+
+// Postgres runs an immutable function of constants as soon as it takes up the index, with the rights of whoever does.
+const INDEXES = {
+  'in its predicate': `CREATE INDEX evil ON ${TABLE} (id) WHERE evil.is(1)`,
+  'in its expression': `CREATE INDEX evil ON ${TABLE} ((id + evil.one(1)))`,
+  'in the predicate of a unique one': `CREATE UNIQUE INDEX evil ON ${TABLE} (id) WHERE evil.is(1)`,
+  'in the expression of a unique one': `CREATE UNIQUE INDEX evil ON ${TABLE} ((id + evil.one(1)), created_at)`,
+  'in the predicate of an exclusion constraint': `ALTER TABLE ${TABLE} ADD CONSTRAINT evil EXCLUDE USING btree (id WITH =) WHERE (evil.is(1))`,
+  'in the expression of a hash index': `CREATE INDEX evil ON ${TABLE} USING hash ((evil.one(1)))`,
 };
 
 describe('nothing that is attached to the table is run:', () => {
@@ -174,14 +187,135 @@ describe('nothing that is attached to the table is run:', () => {
     await listener.texts();
   });
 
-  it('a publication without a replica identity, by which Postgres refuses updates and deletes, hinders nothing', async () => {
+  it('a publication without a replica identity, by which Postgres refuses updates and deletes, stops the refresh alone', async () => {
     await admin.query(`CREATE PUBLICATION every_table FOR ALL TABLES`);
     try {
-      await admin.query(`BEGIN; ${numberedBinary(1)}; SELECT pg_sleep(1.1); COMMIT; SELECT sio_cleanup('0')`);
+      await admin.query(`BEGIN; ${numberedBinary(1)}; COMMIT; SELECT sio_cleanup('0')`);
       assert.equal(await rowsLeft(), 0);
+      await admin.query(`BEGIN; ${numberedBinary(2)}; SELECT pg_sleep(1.1)`);
+      await refused(admin, 'COMMIT', '55000', { says: ['socket_io_attachments', 'replica identity'] });
+      assert.equal(await rowsLeft(), 0);
+      assert.equal((await listener.texts()).length, 1);
       await assert.rejects(admin.query(`BEGIN; ${numberedBinary(1)}; DELETE FROM ${TABLE}`), { code: '55000' }, 'or this test sees nothing');
     } finally {
       await admin.query('ROLLBACK; DROP PUBLICATION every_table');
     }
   });
+});
+
+describe('an index with a function that Postgres runs when it looks at the index:', () => {
+  let postgres, admin, owner, queue, footprint;
+
+  before(async () => {
+    postgres = await startPostgres({ name: 'owners-indexes', conf: { ...PRELOAD, 'socketio_emitter.cleanup_interval': '100ms', autovacuum: 'off' } });
+    footprint = path.join(postgres.dataDir, 'superuser_was_here');
+    admin = await postgres.connect();
+    await createRoles(admin, EMITTER_ROLE, SERVERS_ROLE);
+    await admin.query(`GRANT CREATE ON SCHEMA public TO ${EMITTER_ROLE}; GRANT CREATE ON DATABASE postgres TO ${EMITTER_ROLE}`);
+    owner = await postgres.connect({ user: EMITTER_ROLE });
+  });
+
+  after(() => postgres?.stop());
+
+  // Neither a sequence nor a program is undone by a rollback.
+  const calls = async () => (await admin.query('SELECT last_value::int + is_called::int - 1 AS n FROM evil.calls')).rows[0].n;
+  const forgetCalls = () => admin.query(`SELECT setval('evil.calls', 1, false)`);
+  async function nothingRan(when) {
+    assert.equal(await calls(), 0, when);
+    assert.ok(!existsSync(footprint), when);
+  }
+
+  beforeEach(async () => {
+    await queue?.end();
+    await admin.query(`DROP EXTENSION IF EXISTS socketio_emitter; DROP TABLE IF EXISTS ${TABLE}; DROP SCHEMA IF EXISTS evil CASCADE`);
+    await untilNoWorker(admin);
+    await owner.query(`${OFFICIAL_TABLE};
+      CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC; CREATE SEQUENCE evil.calls; GRANT ALL ON SEQUENCE evil.calls TO PUBLIC;
+      CREATE FUNCTION evil.note() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM nextval('evil.calls');
+        BEGIN COPY (SELECT current_user) TO PROGRAM 'cat >> superuser_was_here'; EXCEPTION WHEN insufficient_privilege THEN END;
+        RETURN 1; END $$;
+      CREATE FUNCTION evil.one(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN evil.note(); END $$;
+      CREATE FUNCTION evil.is(int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN evil.note() = 1; END $$`);
+    queue = undefined;
+    rmSync(footprint, { force: true });
+  });
+
+  async function createExtension() {
+    await admin.query('CREATE EXTENSION socketio_emitter');
+    await grantExecute(admin, EMITTER_ROLE);
+    await untilWorker(admin);
+    queue = await queueing(postgres);
+  }
+
+  const dropOf = (sql) => (sql.startsWith('ALTER') ? `ALTER TABLE ${TABLE} DROP CONSTRAINT evil` : 'DROP INDEX public.evil');
+
+  for (const [what, sql] of Object.entries(INDEXES)) {
+    it(`${what}, that was here first`, async () => {
+      await owner.query(`INSERT INTO ${TABLE} (created_at, payload) VALUES (now() - interval '1 hour', '\\x00'); ${sql}`);
+      assert.ok(await calls() > 0, 'its owner ran it, or this test sees nothing');
+      await forgetCalls();
+
+      const seen = (await postgres.log()).length;
+      await createExtension();
+      await nothingRan('CREATE EXTENSION');
+      await until('the worker has tried to clean up', async () => (await postgres.log()).slice(seen).includes('index "evil"'));
+      await nothingRan(`the worker's cleanup`);
+
+      for (const [who, session] of Object.entries({ superuser: admin, owner, queue })) {
+        for (let i = 0; i < 2; i++) await refused(session, numberedBinary(1), '0A000', { says: ['socket_io_attachments', 'index "evil"'], hint: /Drop it/ });
+        await nothingRan(`an emit of the ${who}'s`);
+        await refused(session, `SELECT sio_cleanup('0')`, '0A000', { says: 'index "evil"' });
+        await nothingRan(`the cleanup of the ${who}'s`);
+        await session.query(numbered(2)); // short, in no need of the table
+      }
+      await delivered(admin);
+      await admin.query('SELECT sio_deliver()');
+      await nothingRan('deliveries');
+      await status(admin);
+      await nothingRan('a look at the status');
+
+      // The way out.
+      await owner.query(dropOf(sql));
+      await forgetCalls();
+      rmSync(footprint, { force: true });
+      await admin.query(numberedBinary(3));
+      await queue.query(numberedBinary(4));
+      await delivered(admin);
+      assert.equal((await status(admin)).failed, '0');
+      await nothingRan('afterwards');
+    });
+
+    it(`${what}, that comes between an emit and its delivery or refresh`, async () => {
+      await createExtension();
+      await admin.query(numberedBinary(1)); // it knows the table
+      await whileWorkerStands(admin, async () => {
+        await queue.query(numberedBinary(2));
+        await owner.query(sql);
+        await forgetCalls();
+        assert.deepEqual((await admin.query('SELECT sio_deliver()::int AS n')).rows, [{ n: 0 }]);
+        await nothingRan('sio_deliver');
+        await refused(admin, numberedBinary(3), '0A000', { says: 'index "evil"' });
+        await nothingRan('the emit of a session that knows the table');
+      });
+      await admin.query('SELECT sio_retry()');
+      await delivered(admin);
+      await nothingRan('the worker');
+      assert.match((await admin.query('SELECT error FROM sio_failed')).rows[0].error, /index "evil"/);
+      await admin.query('SELECT sio_discard()');
+
+      await owner.query(dropOf(sql));
+      const attach = `SET LOCAL ROLE ${EMITTER_ROLE}; ${sql}; RESET ROLE`;
+      await admin.query(`BEGIN; ${numberedBinary(4)}; ${attach}; SELECT setval('evil.calls', 1, false), pg_sleep(1.1)`);
+      rmSync(footprint, { force: true });
+      // Who makes it in the same transaction has to live with rows that grow old.
+      await admin.query('COMMIT');
+      await nothingRan('the refresh');
+      await owner.query(dropOf(sql));
+
+      await owner.query(sql);
+      await admin.query(`SELECT FROM ${TABLE}`);
+      assert.ok(existsSync(footprint), 'a query of the superuser does run it, or this test sees nothing');
+    });
+  }
 });
