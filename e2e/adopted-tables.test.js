@@ -5,8 +5,11 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { decode } from '@msgpack/msgpack';
 import { listen } from '../harness/listener.js';
 import { startPostgres } from '../harness/postgres.js';
-import { delivered, numberedBinary, numbers, PRELOAD, queueing, untilWorker } from '../harness/queue.js';
+import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, untilWorker } from '../harness/queue.js';
+import { refused } from '../harness/refusals.js';
 import { EMITTER_ROLE, prepareDatabase } from '../harness/roles.js';
+import { survives } from '../harness/survival.js';
+import { until } from '../harness/wait.js';
 
 const ID = 'id bigserial UNIQUE';
 const CREATED_AT = 'created_at timestamptz DEFAULT now()';
@@ -82,6 +85,24 @@ const SHAPES = {
     sql: `CREATE SCHEMA "Their ""own"""; CREATE TABLE "Their ""own"""."Äußere; Töpfe" (${WHOLE.replace('UNIQUE', 'CONSTRAINT "by id" UNIQUE')})`,
     table: '"Their ""own"""."Äußere; Töpfe"', indexes: { 'by id': 'id = $1' }, drop: 'DROP SCHEMA "Their ""own""" CASCADE',
   },
+};
+
+// Where ids come from, if it isn't a sequence: a table whose rows can't be written.
+const DEFAULTS = {
+  'a function without arguments': 'bigint DEFAULT my_id()',
+  'a function without arguments, cast': 'int DEFAULT my_id()',
+  'a function with a default of its own argument': 'bigint DEFAULT my_next()',
+  'a function of a sequence\'s name': `bigint DEFAULT my_next('my_ids')`,
+  'a constant': 'bigint DEFAULT 7',
+  'a constant, cast': 'int DEFAULT 7::bigint',
+  'null': 'bigint DEFAULT NULL',
+  'nothing': 'bigint',
+  'a sequence whose name is computed': `bigint DEFAULT nextval(('my' || '_ids')::regclass)`,
+  'a sequence whose name is a text': `bigint DEFAULT nextval('my_ids'::text)`,
+  'no sequence': 'bigint DEFAULT nextval(NULL::regclass)',
+  'an expression of a sequence': `bigint DEFAULT nextval('my_ids') * 2`,
+  'the time': 'bigint DEFAULT extract(epoch FROM clock_timestamp())',
+  'an SQL value function': 'bigint DEFAULT length(current_user)',
 };
 
 describe('an attachments table', () => {
@@ -186,6 +207,60 @@ describe('an attachments table', () => {
       await listener.texts();
       await queue.end();
       await admin.query(drop);
+    });
+  }
+
+  for (const [what, id] of Object.entries(DEFAULTS)) {
+    it(`is refused if its ids come from ${what}`, async () => {
+      await admin.query(`CREATE SEQUENCE my_ids;
+        CREATE FUNCTION my_id() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval('my_ids') $$;
+        CREATE FUNCTION my_next(text DEFAULT 'my_ids') RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval($1::regclass) $$;
+        CREATE TABLE adopted (id ${id}, ${CREATED_AT}, ${PAYLOAD});
+        ALTER ROLE ${EMITTER_ROLE} SET socketio_emitter.table_name = 'adopted'`);
+      app = await postgres.connect({ user: EMITTER_ROLE });
+      const queue = await queueing(postgres);
+      await survives(postgres, admin, async () => {
+        for (const session of [app, queue]) {
+          for (const query of [numberedBinary(1), `SELECT sio_cleanup('0')`, numberedBinary(1)]) {
+            await refused(session, query, '0A000', { says: ['adopted', 'column "id"'], hint: /Drop it/ });
+          }
+          await session.query(numbered(2));
+        }
+        await delivered(admin);
+        assert.deepEqual(await numbers(listener), [2, 2]);
+      });
+      await queue.end();
+      await admin.query('DROP TABLE adopted; DROP FUNCTION my_id, my_next; DROP SEQUENCE my_ids');
+    });
+  }
+
+  for (const what of ['a function without arguments', 'a constant', 'nothing']) {
+    it(`whose ids come from ${what} doesn't keep the worker from its work`, async () => {
+      await postgres.createDatabase('adopting');
+      const other = await postgres.connect({ database: 'adopting' });
+      await other.query(`ALTER DATABASE adopting SET socketio_emitter.cleanup_interval = '100ms'`);
+      await other.query(`CREATE FUNCTION my_id() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
+        CREATE TABLE socket_io_attachments (id ${DEFAULTS[what]}, ${CREATED_AT}, ${PAYLOAD});
+        INSERT INTO socket_io_attachments VALUES (1, now() - interval '1 hour', '\\x00')`);
+      const seen = (await postgres.log()).length;
+      const heard = await listen(postgres, { database: 'adopting' });
+      await survives(postgres, admin, async () => {
+        await other.query('CREATE EXTENSION socketio_emitter');
+        const pid = await untilWorker(admin, { database: 'adopting' });
+        await until('the worker has tried to clean up', async () => (await postgres.log()).slice(seen).includes('column "id"'));
+        const queue = await queueing(postgres, { database: 'adopting', user: 'postgres' });
+        for (let i = 0; i < 5; i++) {
+          await queue.query(numbered(i));
+          await delivered(other);
+        }
+        await refused(queue, numberedBinary(5), '0A000', { says: 'column "id"' });
+        assert.deepEqual(await numbers(heard), [0, 1, 2, 3, 4]);
+        assert.equal(await untilWorker(admin, { database: 'adopting' }), pid, 'the same worker');
+        await queue.end();
+      });
+      await other.end();
+      await heard.close();
+      await postgres.dropDatabase('adopting');
     });
   }
 });

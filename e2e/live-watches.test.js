@@ -49,6 +49,29 @@ describe('sio_watches', () => {
     assert.deepEqual(rows, [{ name: 'x', batch: null, columns: ['id', 'Odd, "col', 'status'] }]);
   });
 
+  it('leaves out at once what nobody could follow, however long it is', async () => {
+    await live.app.query(`SET statement_timeout = '5s'`);
+    for (const bytes of [`decode(repeat('00', 40000000), 'hex')`, `decode(repeat('6100', 20000000), 'hex')`, `convert_to(repeat('x', 40000000), 'UTF8')`,
+      `convert_to('watch=a', 'UTF8') || '\\x00' || convert_to('room=' || repeat(',', 5000000), 'UTF8') || '\\x00'`]) {
+      const { rows } = await live.app.query(`SELECT name FROM public._sio_declaration(${bytes})`);
+      assert.deepEqual(rows, [{ name: null }], bytes);
+    }
+    // As long as arguments may be, and the worst of what they may be.
+    for (const bytes of [`decode(repeat('00', 262144), 'hex')`, `convert_to('room=' || repeat(',', 262000), 'UTF8')`,
+      `convert_to('columns=' || repeat('"', 262000), 'UTF8')`, `decode(repeat('ff00', 131072), 'hex')`]) {
+      assert.equal((await live.app.query(`SELECT * FROM public._sio_declaration(${bytes})`)).rowCount, 1, bytes);
+    }
+
+    await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);
+    const long = Array.from({ length: 30_000 }, (_, i) => `${'x'.repeat(100)}${i}`);
+    for (const [name, args] of Object.entries({
+      many: long, wide: [`room=${'x'.repeat(3_000_000)}`], empty: Array(32_000).fill(''), named: ['watch=named', `columns=${long.join(',')}`],
+    })) {
+      await live.app.query(`CREATE TABLE by_hand_${name} (id int); ${rowTrigger(`by_hand_${name}`, 'INSERT', args)}`);
+    }
+    assert.deepEqual((await watches()).map(({ name }) => name), ['sio_watch']);
+  });
+
   it('shows each watch with its parameters', async () => {
     await live.app.query(`${ORDERS} ${CALLS.map(([parameters], i) => `SELECT sio_watch('orders', name => 'w${i}'${parameters && ', '}${
       parameters.startsWith(`'`) ? `rooms => ${parameters}` : parameters})`).join(';')}`);

@@ -204,4 +204,43 @@ describe('queued delivery goes on', () => {
     assert.equal((await status(other)).delivered_total, '3');
     for (const client of [session, other]) await client.end();
   });
+
+  // Each gives the tables' rows new places, or their indexes new entries.
+  const REWRITES = {
+    'VACUUM FULL of what was sent': ['VACUUM FULL _sio_sent'],
+    'VACUUM FULL of the queue': ['VACUUM FULL _sio_queue'],
+    'CLUSTER of the queue': ['CLUSTER _sio_queue USING _sio_queue_key'],
+    'REINDEX of both': ['REINDEX TABLE _sio_queue', 'REINDEX TABLE _sio_sent', 'REINDEX TABLE CONCURRENTLY _sio_queue'],
+    'all of them in turn': ['VACUUM FULL _sio_sent', 'VACUUM FULL _sio_queue', 'VACUUM _sio_queue, _sio_sent', 'CLUSTER _sio_queue USING _sio_queue_key',
+      'REINDEX TABLE _sio_queue', 'VACUUM (FREEZE) _sio_sent'],
+  };
+
+  for (const [what, statements] of Object.entries(REWRITES)) {
+    it(`during ${what}, again and again, and nothing of what was sent is left behind`, async () => {
+      const { rows: [{ name }] } = await admin.query(`SELECT min(indexrelid::regclass::text) AS name FROM pg_index WHERE indrelid = '_sio_queue'::regclass`);
+      const seen = (await postgres.log()).length;
+      let emitting = true;
+      const rewriting = (async () => {
+        for (let i = 0; emitting || i < 10; i++) {
+          for (const statement of statements) await admin.query(statement.replace('_sio_queue_key', name));
+        }
+      })();
+      const sessions = await Promise.all(upTo(2).map(() => queueing(postgres)));
+      const each = 400;
+      await Promise.all(sessions.map(async (session, s) => {
+        for (let i = 0; i < each; i += 2) await session.query(`${numbered(s * each + i)}; ${numberedBinary(s * each + i + 1)}`);
+        // Sent at different times, which are noted and forgotten each by itself.
+        for (let i = 0; i < 12; i++) await session.query(`${numbered(1000 + s * 12 + i)}; SELECT pg_sleep(0.2)`);
+      }));
+      emitting = false;
+      await rewriting;
+      const got = await arrived();
+      assert.deepEqual(got.toSorted((a, b) => a - b), [...upTo(2 * each), ...upTo(24).map((i) => 1000 + i)]);
+      await until('what was sent is forgotten', async () =>
+        (await admin.query('SELECT FROM _sio_sent UNION ALL SELECT FROM _sio_queue')).rowCount === 0);
+      assert.deepEqual(await numbers(listener), []);
+      assert.doesNotMatch((await postgres.log()).slice(seen), /invisible tuple|concurrently|ERROR|FATAL|PANIC/);
+      for (const session of sessions) await session.end();
+    });
+  }
 });

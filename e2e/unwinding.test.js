@@ -242,4 +242,38 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
     }
     assert.equal((await live.admin.query('SELECT FROM sio_watches')).rowCount, 1);
   });
+
+  for (const level of Object.keys(LEVELS).concat('emit')) {
+    it(`a stack that is used up almost, and then a payload of 500 levels: ${level === 'emit' ? 'an emit' : `a trigger at ${level} level`}`, async () => {
+      // As deep as the server accepts, which leaves least to those who don't look.
+      const detail = await live.admin.query(`SET max_stack_depth = '2000000kB'`).then(() => 'must not exceed 7680kB', (error) => error.detail);
+      const limit = /(\d+kB)/.exec(detail)[1];
+      await live.admin.query(`RESET max_stack_depth; ALTER ROLE ${OWNER_ROLE} SET max_stack_depth = '${limit}'`);
+      await live.as(OWNER_ROLE, async (app) => {
+        const leaf = level === 'emit' ? `PERFORM public.sio_emit('/', '{staff}', 'e', doc)` : 'INSERT INTO shop.t VALUES (doc)';
+        await app.query(`CREATE TABLE t (doc jsonb); ${level === 'emit' ? '' : LEVELS[level]('t', 'INSERT', ROOM)};
+          CREATE FUNCTION dive(n int, doc jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            IF n > 0 THEN PERFORM shop.dive(n - 1, doc); ELSIF doc IS NOT NULL THEN ${leaf}; END IF; END $$`);
+        const dive = (n, doc) => app.query('BEGIN; SAVEPOINT s').then(() => app.query('SELECT dive($1, $2)', [n, doc]))
+          .then(() => 'done', (error) => error.code ?? error.message).then(async (code) => { await app.query('ROLLBACK'); return code; });
+        await survives(live.postgres, app, async () => {
+          let [fits, exceeds] = [0, 1];
+          while ((await dive(exceeds, null)) === 'done') [fits, exceeds] = [exceeds, 2 * exceeds];
+          while (exceeds - fits > 1) {
+            const middle = Math.floor((fits + exceeds) / 2);
+            if ((await dive(middle, null)) === 'done') fits = middle;
+            else exceeds = middle;
+          }
+          for (const doc of ['['.repeat(500) + ']'.repeat(500), '{"a":'.repeat(500) + '1' + '}'.repeat(500), `${'[{"a":'.repeat(250)}"é"${'}]'.repeat(250)}`]) {
+            const seen = new Set();
+            // Half of the stack: 500 levels take much of it.
+            const first = Math.floor(fits * 0.5);
+            for (let i = 0; i <= 30; i++) seen.add(await dive(Math.round(first + (fits + 1 - first) * i / 30), doc));
+            assert.deepEqual([...seen].toSorted(), ['54001', 'done']);
+          }
+        });
+      });
+      await live.admin.query(`ALTER ROLE ${OWNER_ROLE} RESET max_stack_depth`);
+    });
+  }
 });
