@@ -202,6 +202,7 @@ describe('beside queued delivery', () => {
     await admin.query(`ALTER TABLE socket_io_attachments DROP CONSTRAINT no;
       CREATE UNIQUE INDEX by_id ON _sio_queue (id) INCLUDE (channel); CREATE INDEX by_hash ON _sio_queue USING hash (channel);
       CREATE INDEX by_two ON _sio_queue (queued_at DESC, id)`);
+    await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
     await whileWorkerStands(admin, async () => {
       await app.query(`${numbered(2)}; ${numberedBinary(3)}`);
       await admin.query('SELECT sio_retry()');

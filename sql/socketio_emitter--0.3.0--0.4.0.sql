@@ -117,6 +117,27 @@ ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
 
+-- Without a replica identity a publication of all tables stops the cleanup, the servers' and ours. A table that was here first
+-- is its owner's affair.
+DO $block$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_extension e
+            JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+        WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter'
+            AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.objid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments'))
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_index
+            WHERE indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments_id_key')
+                AND indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('@extschema@.socket_io_attachments'))
+    THEN
+        ALTER TABLE @extschema@.socket_io_attachments REPLICA IDENTITY USING INDEX socket_io_attachments_id_key;
+    END IF;
+END
+$block$;
+
 -- What the database's default privileges have given away is taken back, also of objects of earlier versions: those looked
 -- after PUBLIC only. Other privileges stay.
 DO $block$

@@ -33,6 +33,10 @@ BEGIN
     COMMENT ON TABLE @extschema@.socket_io_attachments IS
         'Binary and long Socket.IO messages on their way to the servers; rows live for seconds';
 
+    -- Its key is UNIQUE only, as the servers make it; without this, a publication of all tables would stop the cleanup,
+    -- theirs and ours.
+    ALTER TABLE @extschema@.socket_io_attachments REPLICA IDENTITY USING INDEX socket_io_attachments_id_key;
+
     -- Rows are written once, read a few times and deleted: the quick compression, where this Postgres
     -- has it, else none. The default one costs more than all the rest of storing a long message.
     BEGIN

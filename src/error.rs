@@ -361,7 +361,7 @@ impl Error {
             ),
             Error::TableRunsCode { name, what } => (
                 Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                format!("attachments table {name} has a {what}, with which messages cannot be stored"),
+                format!("messages cannot be stored in attachments table {name} because of its {what}"),
                 Some("Messages are stored with the privileges of the table's owner, so nothing of the table may run code. Drop it, or set socketio_emitter.table_name to a table as the documentation of the servers' adapter creates it.".to_owned()),
             ),
             Error::NoSequencePrivilege { name, sequence } => (

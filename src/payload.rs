@@ -14,6 +14,10 @@ use socketio_emitter_protocol::{
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
+/// Levels of JSON between two looks at how much of the stack is left. Postgres keeps 512 kB back for such (`STACK_DEPTH_SLOP`
+/// in `src/include/tcop/tcopprot.h`); a level takes one, or four in a debug build.
+const STACK_CHECK: usize = 32;
+
 /// What all arguments of an event share.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -218,6 +222,10 @@ impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let context = self.context;
         let text = |bytes| context.text::<S>(bytes);
+        // A caller's own recursion may have left less of the stack than these levels take. Every few of them suffice.
+        if self.depth.is_multiple_of(STACK_CHECK) {
+            interrupt::check_stack();
+        }
         if self.depth >= MAX_DEPTH && matches!(self.value, Value::Array(_) | Value::Object(_)) {
             return Err(context.fail::<S>(Error::TooDeep {
                 parameter: context.parameter,

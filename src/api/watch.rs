@@ -8,7 +8,7 @@ use crate::pg::{alloc, encoding};
 use crate::triggers::{Level, Watch};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_declaration::Summary;
+use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
 use std::borrow::Cow;
 
 /// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
@@ -107,7 +107,13 @@ fn _sio_declaration(
         name!(batch, Option<i32>),
     ),
 > {
-    // A zero byte behind each.
+    // More than any trigger's that could be followed, with a zero byte behind each.
+    let arguments = Bytea(
+        arguments
+            .0
+            .get(..2 * MAX_ARGUMENTS)
+            .map_or(arguments.0, |_| b""),
+    );
     let arguments = arguments.0.strip_suffix(b"\0").unwrap_or(arguments.0);
     let arguments: Vec<String> = arguments
         .split(|byte| *byte == 0)

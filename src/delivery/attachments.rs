@@ -9,9 +9,11 @@ use crate::pg::heap::{Access, Field, Tid};
 use crate::pg::varlena::Varlena;
 use crate::pg::{alloc, catalog, encoding, transaction};
 use crate::settings;
-use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
+use pgrx::{
+    PgSubXactCallbackEvent, PgXactCallbackEvent, pg_sys, register_subxact_callback,
+    register_xact_callback,
+};
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::ffi::CStr;
 
 const EXTENSION: &CStr = c"socketio_emitter";
@@ -33,6 +35,8 @@ struct Row {
     tid: Tid,
     /// As [`transaction::clock`] tells it.
     created: i64,
+    /// The savepoint under which it was written.
+    savepoint: pg_sys::SubTransactionId,
 }
 
 /// The table that the setting names, or the default one.
@@ -123,20 +127,16 @@ fn insert_row(oid: pg_sys::Oid, payload: Payload<'_>) -> Result<i64, Error> {
         id,
         tid,
         created,
+        savepoint: transaction::savepoint(),
     });
     Ok(id)
 }
 
 /// Notes a row, and with the first of a transaction, that there is something to do at its end.
 fn remember(row: Row) {
-    let first = UNCOMMITTED.with_borrow_mut(|rows| {
-        if rows.len() == rows.capacity() {
-            alloc::reserve(rows, rows.len().max(16));
-        }
-        rows.push(row);
-        rows.len() == 1
-    });
-    if first {
+    let is_first = UNCOMMITTED.with_borrow(Vec::is_empty);
+    alloc::push(&UNCOMMITTED, row);
+    if is_first {
         register_xact_callback(PgXactCallbackEvent::PreCommit, refresh);
         // Also after PREPARE TRANSACTION, which Postgres allows when all that was sent has been rolled back.
         for end in [
@@ -148,17 +148,20 @@ fn remember(row: Row) {
                 UNCOMMITTED.take();
             });
         }
+        // Savepoints have rising numbers, also those within others.
+        register_subxact_callback(PgSubXactCallbackEvent::AbortSub, |savepoint, _| {
+            UNCOMMITTED.with_borrow_mut(|rows| rows.retain(|row| row.savepoint < savepoint));
+        });
     }
 }
 
 /// Just before the commit: makes rows that have become old young again.
 ///
 /// Between an emit and the commit any time may pass, and as soon as a row is visible, a server may
-/// delete it for its age, before the others have read it. Rows of rolled back savepoints are gone.
+/// delete it for its age, before the others have read it.
 fn refresh() {
-    let rows = UNCOMMITTED.take();
+    let mut old = UNCOMMITTED.take();
     let now = transaction::clock();
-    let mut old: Vec<Row> = rows;
     old.retain(|row| now - row.created > REFRESH_AFTER);
     if old.is_empty() {
         return;
@@ -172,22 +175,10 @@ fn refresh() {
         let Ok(table) = Table::open(oid, Access::Write) else {
             continue;
         };
-        let touch = |id, tid| {
-            table
-                .touch(tid, id, transaction::clock())
-                .unwrap_or_else(|unfit| explain(unfit, oid).raise())
-        };
-        // Those of rolled back savepoints, and what an UPDATE, CLUSTER or the like of the same transaction has moved.
-        let elsewhere: HashSet<i64> = rows
-            .iter()
-            .filter(|row| !touch(row.id, row.tid))
-            .map(|row| row.id)
-            .collect();
-        if !elsewhere.is_empty() {
-            for (id, tid) in table.find(&elsewhere) {
-                touch(id, tid);
-            }
-        }
+        let places = alloc::collect(rows.iter().map(|row| (row.id, row.tid)));
+        table
+            .touch(&places, transaction::clock())
+            .unwrap_or_else(|unfit| explain(unfit, oid).raise());
         table.close();
     }
 }
@@ -202,15 +193,26 @@ pub fn delete_older_than(before: i64, limit: Option<i64>) -> Result<i64, Error> 
     transaction::next_command();
     let oid = current_oid()?;
     let table = open(oid, Access::Write)?;
-    let own: HashSet<i64> = UNCOMMITTED.with_borrow(|rows| {
-        let own = rows.iter().filter(|row| row.table == oid);
-        own.map(|row| row.id).collect()
+    let own = own_ids(oid);
+    let deleted = table.delete_created_before(before, limit.unwrap_or(i64::MAX), |id| {
+        own.binary_search(&id).is_ok()
     });
-    let deleted =
-        table.delete_created_before(before, limit.unwrap_or(i64::MAX), |id| own.contains(&id));
     table.close();
     transaction::next_command();
     Ok(deleted)
+}
+
+/// The ids of this transaction's rows in a table, in their order.
+fn own_ids(table: pg_sys::Oid) -> Vec<i64> {
+    // Room first: nothing is allocated while the rows are borrowed, for what ends the session looks at them, too.
+    let mut ids = Vec::new();
+    alloc::reserve(&mut ids, UNCOMMITTED.with_borrow(Vec::len));
+    UNCOMMITTED.with_borrow(|rows| {
+        let own = rows.iter().filter(|row| row.table == table);
+        ids.extend(own.map(|row| row.id));
+    });
+    ids.sort_unstable();
+    ids
 }
 
 /// The table's rows, and the bytes of their payloads. `None` if there is no such table.

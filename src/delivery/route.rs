@@ -4,19 +4,23 @@
 use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
-use crate::pg::alloc::fallibly;
 use crate::pg::varlena::{self, Varlena};
-use crate::pg::{encoding, interrupt, transaction};
+use crate::pg::{alloc, encoding, interrupt, transaction};
 use crate::settings::{self, Delivery};
 use crate::worker;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde::Serialize;
 use socketio_emitter_protocol::{
-    EncodeError, Message, Operation, header, header_start, to_json, to_msgpack,
+    EncodeError, Host, Message, Operation, header, header_start, to_json, to_msgpack,
 };
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
+
+const HOST: Host = Host {
+    progress: interrupt::check,
+    reserve: alloc::grow,
+};
 
 /// Sends a message when the transaction commits.
 ///
@@ -142,8 +146,8 @@ pub fn preview<A: Serialize>(
     }
     message.sequence = None;
     let bytes = attachment(&message, context)?.len() - varlena::HEADER;
-    let text = fallibly(|| to_json(&message, varlena::PAYLOAD_LIMIT, interrupt::check))
-        .map_err(|error| reason(error, context))?;
+    let text =
+        to_json(&message, varlena::PAYLOAD_LIMIT, HOST).map_err(|error| reason(error, context))?;
     Ok(Preview {
         channel,
         message: notify::c_string(notify::in_database_encoding(text, "payload")?),
@@ -163,7 +167,7 @@ fn short_text<A: Serialize>(
     }
     // In UTF-8 the text may be longer than in the database's encoding, which is what counts.
     let limit = (threshold - 1) * encoding::utf8_growth();
-    let text = match fallibly(|| to_json(message, limit, interrupt::check)) {
+    let text = match to_json(message, limit, HOST) {
         Ok(text) => text,
         Err(EncodeError::TooLong { .. }) => return Ok(None),
         Err(error) => return Err(reason(error, context)),
@@ -178,15 +182,8 @@ fn attachment<A: Serialize>(
     context: &Context<'_>,
 ) -> Result<Vec<u8>, Error> {
     context.begin();
-    let payload = fallibly(|| {
-        to_msgpack(
-            message,
-            varlena::PAYLOAD_LIMIT,
-            varlena::HEADER,
-            interrupt::check,
-        )
-    })
-    .map_err(|error| reason(error, context))?;
+    let payload = to_msgpack(message, varlena::PAYLOAD_LIMIT, varlena::HEADER, HOST)
+        .map_err(|error| reason(error, context))?;
     context.check_all_named()?;
     Ok(payload)
 }

@@ -8,8 +8,9 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int};
+use std::thread::LocalKey;
 
 /// The system's allocator, which ends the session where it would abort the server.
 struct Allocator;
@@ -17,12 +18,8 @@ struct Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// Bytes from which on an allocation may fail within [`fallibly`]. Smaller ones are those that nobody reserves: the digits
-/// of a number, for one, are up to 150 kB.
-const LARGE: usize = 1 << 20;
-
 thread_local! {
-    /// Whether what runs reserves what is large.
+    /// Whether whoever allocates deals with a refusal.
     static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -61,26 +58,33 @@ fn checked(memory: *mut u8, size: usize) -> *mut u8 {
     memory
 }
 
-/// Runs `work`, which reserves what is large with `try_reserve` and its like.
-pub fn fallibly<R>(work: impl FnOnce() -> R) -> R {
-    while_fallible(true, work)
+/// Runs `reserve`, which is a single reservation that tells whether there was room, such as `try_reserve`. Nothing else may
+/// run in it: an infallible allocation that fails there would abort the server.
+pub fn fallibly<R>(reserve: impl FnOnce() -> R) -> R {
+    FALLIBLE.set(true);
+    let reserved = reserve();
+    FALLIBLE.set(false);
+    reserved
 }
 
-/// Runs `work`, which may come back to us by a trigger, and is none of what [`fallibly`] around it vouches for.
-pub(super) fn infallibly<R>(work: impl FnOnce() -> R) -> R {
-    while_fallible(false, work)
+/// Makes room for more bytes, at least twice as many as there are. False if there is none.
+pub fn grow(bytes: &mut Vec<u8>, more: usize) -> bool {
+    fallibly(|| bytes.try_reserve(more)).is_ok()
 }
 
-fn while_fallible<R>(fallible: bool, work: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            // It calls nothing of Postgres.
-            FALLIBLE.set(self.0);
-        }
+/// Adds to a list of the session's, which is not borrowed while it grows: what ends the session then looks at the list.
+pub fn push<T>(list: &'static LocalKey<RefCell<Vec<T>>>, value: T) {
+    let (length, capacity) = list.with_borrow(|list| (list.len(), list.capacity()));
+    if length == capacity {
+        let mut larger = Vec::new();
+        reserve(&mut larger, (2 * length).max(16));
+        let smaller = list.with_borrow_mut(|list| {
+            larger.append(list);
+            std::mem::replace(list, larger)
+        });
+        drop(smaller);
     }
-    let _restore = Restore(FALLIBLE.replace(fallible));
-    work()
+    list.with_borrow_mut(|list| list.push(value));
 }
 
 /// Makes room for `more` elements, or raises 53200.
@@ -130,7 +134,7 @@ unsafe extern "C-unwind" {
 #[cold]
 #[inline(never)]
 fn refused(size: usize) {
-    let is_dealt_with = size >= LARGE && FALLIBLE.try_with(Cell::get) == Ok(true);
+    let is_dealt_with = FALLIBLE.try_with(Cell::get) == Ok(true);
     // SAFETY: variables of the process. The postmaster has no session to end; it aborts, as it does for lack of
     // memory of its own.
     if is_dealt_with || unsafe { !pg_sys::IsUnderPostmaster || pg_sys::MyProc.is_null() } {

@@ -197,25 +197,36 @@ impl Table {
         inserted
     }
 
-    /// Sets `created_at` of a row of this transaction. False if it isn't there: it has gone with a savepoint, or lies
-    /// elsewhere by now.
-    pub fn touch(&self, tid: Tid, id: i64, created_at: i64) -> Result<bool, Unfit> {
-        // What was truncated has no such page.
-        // SAFETY: the relation is open.
-        let pages = unsafe {
-            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
-        };
-        if !tid.is_within(pages) {
-            return Ok(false);
-        }
-        let mut updated = Ok(false);
+    /// Sets `created_at` of rows of this transaction, which [`Self::insert`] has told of. Those that have gone, with a
+    /// savepoint, are passed over.
+    ///
+    /// An ERROR if the table is published and has no replica identity, as for any UPDATE of it.
+    pub fn touch(&self, rows: &[(i64, Tid)], created_at: i64) -> Result<(), Unfit> {
+        // SAFETY: the relation is open. It looks at publications, and runs nothing of theirs.
+        unsafe { pg_sys::CheckCmdReplicaIdentity(self.relation, pg_sys::CmdType::CMD_UPDATE) };
+        let memory = Memory::of_call(c"socketio_emitter attachment");
         Snapshot::with_latest(|snapshot| {
-            Memory::of_call(c"socketio_emitter attachment").run(|| {
-                // SAFETY: `fetch` looks up what is there; the row is pinned while it is read.
-                updated = unsafe { self.try_touch(snapshot, tid, id, created_at) };
-            });
-        });
-        updated
+            let touch = |id, tid| {
+                interrupt::check();
+                let mut touched = Ok(false);
+                // SAFETY: `heap_fetch` looks up what is there; `run` frees what is allocated.
+                memory.run(|| touched = unsafe { self.try_touch(snapshot, tid, id, created_at) });
+                touched
+            };
+            let mut elsewhere = HashSet::new();
+            for (id, tid) in rows {
+                if !touch(*id, *tid)? {
+                    elsewhere.insert(*id);
+                }
+            }
+            // What an UPDATE, CLUSTER or the like of the same transaction has moved.
+            if !elsewhere.is_empty() {
+                for (id, tid) in self.find(&elsewhere) {
+                    touch(id, tid)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// # Safety
@@ -230,6 +241,11 @@ impl Table {
         // SAFETY: the page is pinned until the new row has been made from it; the row's own description takes it apart.
         // After an ERROR Postgres unpins it.
         unsafe {
+            // What was truncated has no such page.
+            let fork = pg_sys::ForkNumber::MAIN_FORKNUM;
+            if !tid.is_within(pg_sys::RelationGetNumberOfBlocksInFork(self.relation, fork)) {
+                return Ok(false);
+            }
             let mut old = pg_sys::HeapTupleData {
                 t_self: tid.pointer(),
                 ..Default::default()
@@ -239,7 +255,8 @@ impl Table {
                 return Ok(false);
             }
             let mut row = self.deform(&mut old);
-            if self.id_of(&row) != Some(id) {
+            // Its place may be another's by now.
+            if self.id_of(&row) != Some(id) || !is_own(&old) {
                 pg_sys::ReleaseBuffer(buffer);
                 return Ok(false);
             }
@@ -267,8 +284,8 @@ impl Table {
         }
     }
 
-    /// Where the rows with these ids lie.
-    pub fn find(&self, ids: &HashSet<i64>) -> Vec<(i64, Tid)> {
+    /// Where rows with these ids lie.
+    fn find(&self, ids: &HashSet<i64>) -> Vec<(i64, Tid)> {
         let mut found = Vec::new();
         self.each_row(|tid, row| {
             found.extend(
@@ -421,6 +438,16 @@ impl Payload<'_> {
     }
 }
 
+/// Whether this transaction has written the row.
+///
+/// # Safety
+/// A row, where it lies.
+unsafe fn is_own(row: &pg_sys::HeapTupleData) -> bool {
+    // SAFETY: as the caller says; a row that isn't frozen, as nobody freezes that of a transaction under way, says who
+    // has written it.
+    unsafe { pg_sys::TransactionIdIsCurrentTransactionId((*row.t_data).t_choice.t_heap.t_xmin) }
+}
+
 /// Replaces a row of this transaction. Which indexes need an entry for the new one.
 ///
 /// # Safety
@@ -521,9 +548,14 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
         let name = unsafe { CStr::from_ptr((*constraints.check).ccname) };
         return Err(code(b"check constraint ", name.to_bytes()));
     }
+    // SAFETY: the relation is open and locked.
+    if let Some(name) = unsafe { index::find_unfit(relation) } {
+        return Err(code(b"index ", &name));
+    }
     // SAFETY: the relation is open, and has the column.
-    let ids =
-        unsafe { sequence_of(relation, id) }.ok_or_else(|| code(b"default of column ", b"id"))?;
+    let ids = unsafe { sequence_of(relation, id) }.ok_or_else(|| {
+        Unfit::Code(b"column \"id\", whose default is not nextval() of a sequence".to_vec())
+    })?;
     Ok(Layout {
         table,
         columns: attributes.len(),
@@ -563,16 +595,18 @@ unsafe fn sequence_of(relation: pg_sys::Relation, column: usize) -> Option<pg_sy
                 }
                 pg_sys::NodeTag::T_FuncExpr => {
                     let call = &*node.cast::<pg_sys::FuncExpr>();
-                    let argument = pg_sys::list_nth(call.args, 0).cast::<pg_sys::Node>();
                     let function = call.funcid.to_u32();
+                    // Both have one argument; others may have none.
+                    if ![pg_sys::F_INT4_INT8, pg_sys::F_NEXTVAL].contains(&function) {
+                        return None;
+                    }
+                    let argument = pg_sys::list_nth(call.args, 0).cast::<pg_sys::Node>();
                     // To the column's type, where that is an integer.
                     if function == pg_sys::F_INT4_INT8 {
                         node = argument;
                         continue;
                     }
-                    if function != pg_sys::F_NEXTVAL
-                        || (*argument).type_ != pg_sys::NodeTag::T_Const
-                    {
+                    if (*argument).type_ != pg_sys::NodeTag::T_Const {
                         return None;
                     }
                     let constant = &*argument.cast::<pg_sys::Const>();

@@ -154,7 +154,8 @@ fn take_signals() {
     }
 }
 
-/// Seconds for which a transaction may go on after a SIGTERM, to be finished: what a batch has sent is noted with it.
+/// Seconds for which a transaction may go on after a SIGTERM, to be finished: what a batch has sent is noted with it. Less
+/// where one of Postgres's own timeouts (of a lock) comes first: there is one timer.
 const GRACE: c_uint = 2;
 
 /// Whether a transaction is under way.

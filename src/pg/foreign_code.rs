@@ -1,6 +1,5 @@
 //! Calling what may run code of users: casts, types, event triggers.
 
-use crate::pg::alloc;
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -55,7 +54,7 @@ pub fn call<R>(work: impl FnOnce() -> R) -> R {
         };
         pg_sys::error_context_stack = &mut (*kept).callback;
         let left = Left(kept);
-        let result = alloc::infallibly(work);
+        let result = work();
         drop(left);
         pg_sys::error_context_stack = (*kept).callback.previous;
         pg_sys::pfree(kept.cast());

@@ -39,22 +39,54 @@ pub(super) unsafe fn insert(
         let count = if list.is_null() { 0 } else { (*list).length };
         for i in 0..count {
             let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
-            let info = pg_sys::BuildIndexInfo(index);
-            if (*info).ii_ReadyForInserts && (which == Which::All || is_summarizing(index)) {
-                if is_plain(index, info) {
+            if (*(*index).rd_index).indisready && (which == Which::All || is_summarizing(index)) {
+                if is_plain(index) {
+                    let info = pg_sys::BuildIndexInfo(index);
                     insert_into(table, index, info, tid, values, nulls);
+                    clean_up(index, info);
+                    pg_sys::pfree(info.cast());
                 } else {
-                    let name = &(*(*index).rd_rel).relname.data;
-                    refused
-                        .get_or_insert_with(|| CStr::from_ptr(name.as_ptr()).to_bytes().to_vec());
+                    refused.get_or_insert_with(|| name_of(index));
                 }
             }
-            pg_sys::pfree(info.cast());
             pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
         }
         pg_sys::list_free(list);
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// The name of an index of the table that [`insert`] would refuse.
+///
+/// # Safety
+/// An open and locked table.
+pub(super) unsafe fn find_unfit(table: pg_sys::Relation) -> Option<Vec<u8>> {
+    let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    let mut unfit = None;
+    // SAFETY: as for `insert`.
+    unsafe {
+        let list = pg_sys::RelationGetIndexList(table);
+        let count = if list.is_null() { 0 } else { (*list).length };
+        for i in 0..count {
+            let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
+            if (*(*index).rd_index).indisready && !is_plain(index) {
+                unfit.get_or_insert_with(|| name_of(index));
+            }
+            pg_sys::index_close(index, lock);
+        }
+        pg_sys::list_free(list);
+    }
+    unfit
+}
+
+/// # Safety
+/// An open relation.
+unsafe fn name_of(relation: pg_sys::Relation) -> Vec<u8> {
+    // SAFETY: as the caller says; a name ends in a NUL.
+    unsafe {
+        let name = &(*(*relation).rd_rel).relname.data;
+        CStr::from_ptr(name.as_ptr()).to_bytes().to_vec()
+    }
 }
 
 /// # Safety
@@ -94,21 +126,50 @@ unsafe fn insert_into(
     }
 }
 
-/// Whether it is on columns, all of the rows, and checked at once.
+/// Whether it is on columns, all of the rows, and checked at once. Told by the index's row in the catalog: `BuildIndexInfo`
+/// already runs functions of an expression or a predicate, as it simplifies them (`RelationGetIndexPredicate` in
+/// `src/backend/utils/cache/relcache.c`).
 ///
 /// # Safety
-/// `info` is that of the open index.
-unsafe fn is_plain(index: pg_sys::Relation, info: *const pg_sys::IndexInfo) -> bool {
-    // SAFETY: as the caller says.
+/// An open index.
+unsafe fn is_plain(index: pg_sys::Relation) -> bool {
+    // SAFETY: as the caller says. The row has as many keys as its fixed part tells.
     unsafe {
-        (*info).ii_Expressions.is_null()
-            && (*info).ii_Predicate.is_null()
-            && (*info).ii_ExclusionOps.is_null()
-            && (*(*index).rd_index).indimmediate
-            && (0..(*info).ii_NumIndexAttrs as usize)
-                .all(|key| (*info).ii_IndexAttrNumbers[key] > 0)
+        let row = &*(*index).rd_index;
+        let is_null = |attribute: u32| {
+            pg_sys::heap_attisnull(
+                (*index).rd_indextuple,
+                attribute as i32,
+                std::ptr::null_mut(),
+            )
+        };
+        is_null(pg_sys::Anum_pg_index_indexprs)
+            && is_null(pg_sys::Anum_pg_index_indpred)
+            && !row.indisexclusion
+            && row.indimmediate
+            && row
+                .indkey
+                .values
+                .as_slice(row.indnatts as usize)
+                .iter()
+                .all(|number| *number > 0)
     }
 }
+
+/// From 17 on an access method may keep something from insert to insert, such as pinned pages.
+///
+/// # Safety
+/// As [`insert_into`], after it.
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+unsafe fn clean_up(index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
+    // SAFETY: as the caller says.
+    unsafe { pg_sys::index_insert_cleanup(index, info) };
+}
+
+/// # Safety
+/// None is needed.
+#[cfg(not(any(feature = "pg17", feature = "pg18")))]
+unsafe fn clean_up(_index: pg_sys::Relation, _info: *mut pg_sys::IndexInfo) {}
 
 /// # Safety
 /// An open index.

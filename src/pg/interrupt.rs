@@ -15,3 +15,9 @@ pub fn sleep(time: Duration) {
     latch::sleep(time);
     check();
 }
+
+/// Raises 54001 if the stack is as deep as `max_stack_depth` allows.
+pub fn check_stack() {
+    // SAFETY: looks at the stack pointer.
+    unsafe { pg_sys::check_stack_depth() };
+}

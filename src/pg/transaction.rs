@@ -54,3 +54,9 @@ pub fn ago(age: Interval) -> i64 {
     };
     then.expect("not NULL").into_inner()
 }
+
+/// The savepoint that the transaction is in. A later one has a higher number.
+pub fn savepoint() -> pg_sys::SubTransactionId {
+    // SAFETY: within a transaction.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}

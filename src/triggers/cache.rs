@@ -93,6 +93,11 @@ fn forget_all() {
     drop_plans(|_| true);
 }
 
+/// Borrowed already they are only where the session ends, for want of memory for one more.
 fn drop_plans(is_stale: impl Fn(&Cached) -> bool) {
-    PLANS.with_borrow_mut(|plans| plans.retain(|_, cached| !is_stale(cached)));
+    PLANS.with(|plans| {
+        if let Ok(mut plans) = plans.try_borrow_mut() {
+            plans.retain(|_, cached| !is_stale(cached));
+        }
+    });
 }

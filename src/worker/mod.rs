@@ -13,7 +13,7 @@ pub use slots::State;
 
 use crate::pg::transaction_end::End;
 use crate::pg::utility::{self, Command, Watcher};
-use crate::pg::{background, database, interrupt, shared, transaction_end};
+use crate::pg::{alloc, background, database, interrupt, shared, transaction_end};
 use slots::Slot;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -183,7 +183,7 @@ fn clear(database: pgrx::pg_sys::Oid) {
         return;
     };
     // First what takes it back, also after an ERROR.
-    ASKED.with_borrow_mut(|asked| asked.push(slot));
+    alloc::push(&ASKED, slot);
     AT_END.set(AtEnd {
         let_return: true,
         ..AT_END.get()

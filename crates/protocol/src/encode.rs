@@ -1,6 +1,6 @@
 //! From a message to bytes.
 
-use crate::limited::{Limited, Stopped};
+use crate::limited::{Host, Limited, Stopped};
 use crate::{EncodeError, Message, UID};
 use serde::Serialize;
 
@@ -8,15 +8,12 @@ use serde::Serialize;
 ///
 /// Fails with [`EncodeError::TooLong`] as soon as there are more than `limit` bytes, so a message
 /// of any size costs no more than that here.
-///
-/// `progress`: called about every 64 kB of output, so that a long message can be interrupted; may
-/// unwind.
 pub fn to_json<A: Serialize>(
     message: &Message<'_, A>,
     limit: usize,
-    progress: fn(),
+    host: Host,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Limited::new(limit, 0, progress);
+    let mut out = Limited::new(limit, 0, host);
     let done = serde_json::to_writer(&mut out, message);
     finish(out, limit, done.map_err(|error| error.to_string()))
 }
@@ -25,14 +22,13 @@ pub fn to_json<A: Serialize>(
 ///
 /// `reserved`: zero bytes in front, not counted in `limit`, for the caller's header (so that a
 /// `bytea` needs no second copy). Fails with [`EncodeError::TooLong`] above `limit`.
-/// `progress`: as in [`to_json`].
 pub fn to_msgpack<A: Serialize>(
     message: &Message<'_, A>,
     limit: usize,
     reserved: usize,
-    progress: fn(),
+    host: Host,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Limited::new(limit, reserved, progress);
+    let mut out = Limited::new(limit, reserved, host);
     let mut serializer = rmp_serde::Serializer::new(&mut out).with_struct_map();
     let done = message.serialize(&mut serializer);
     finish(out, limit, done.map_err(|error| error.to_string()))

@@ -8,13 +8,32 @@ const USUAL: usize = 2 * 1024;
 /// Bytes between two reports of progress.
 const REPORTED: usize = 64 * 1024;
 
+/// What encoding asks of the process that it runs in.
+#[derive(Debug, Clone, Copy)]
+pub struct Host {
+    /// Called about every 64 kB of output, so that a long message can be interrupted; may unwind.
+    pub progress: fn(),
+    /// Makes room for more bytes; false if there is no memory, which must not abort.
+    pub reserve: fn(&mut Vec<u8>, usize) -> bool,
+}
+
+impl Default for Host {
+    /// Nobody interrupts.
+    fn default() -> Self {
+        Self {
+            progress: || {},
+            reserve: |bytes, more| bytes.try_reserve(more).is_ok(),
+        }
+    }
+}
+
 /// Collects bytes; fails as soon as there would be more than `limit`.
 pub(crate) struct Limited {
     bytes: Vec<u8>,
     limit: usize,
-    /// Up to here neither the limit nor `progress` has to be asked.
+    /// Up to here neither the limit nor [`Host::progress`] has to be asked.
     unasked: usize,
-    progress: fn(),
+    host: Host,
     pub(crate) stopped: Option<Stopped>,
 }
 
@@ -27,8 +46,7 @@ pub(crate) enum Stopped {
 
 impl Limited {
     /// `reserved`: bytes that are already there, zeroed and not counted, for a header of the caller.
-    /// `progress`: called about every 64 kB of output; may unwind.
-    pub(crate) fn new(limit: usize, reserved: usize, progress: fn()) -> Self {
+    pub(crate) fn new(limit: usize, reserved: usize, host: Host) -> Self {
         let mut bytes = Vec::with_capacity(reserved + limit.min(USUAL));
         bytes.resize(reserved, 0);
         let limit = limit.saturating_add(reserved);
@@ -36,7 +54,7 @@ impl Limited {
             bytes,
             limit,
             unasked: limit.min(reserved.saturating_add(REPORTED)),
-            progress,
+            host,
             stopped: None,
         }
     }
@@ -56,14 +74,15 @@ impl Limited {
         }
         let end = self.bytes.len() + wanted;
         if end > self.unasked {
-            (self.progress)();
+            (self.host.progress)();
             self.unasked = self.limit.min(end.saturating_add(REPORTED));
         }
         // An infallible reservation would abort the process, and with it the whole server.
-        self.bytes.try_reserve(wanted).map_err(|_| {
+        if !(self.host.reserve)(&mut self.bytes, wanted) {
             self.stopped = Some(Stopped::Memory);
-            io::ErrorKind::OutOfMemory.into()
-        })
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(())
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -109,7 +128,14 @@ mod tests {
     /// Reports while so many chunks of this length are written.
     fn reports(limit: usize, reserved: usize, chunks: usize, length: usize) -> usize {
         REPORTS.set(0);
-        let mut out = Limited::new(limit, reserved, report);
+        let mut out = Limited::new(
+            limit,
+            reserved,
+            Host {
+                progress: report,
+                ..Host::default()
+            },
+        );
         for written in 1..=chunks {
             let result = out.write_all(&vec![1; length]);
             assert_eq!(result.is_ok(), written * length <= limit);
@@ -145,7 +171,14 @@ mod tests {
 
     #[test]
     fn progress_may_unwind() {
-        let mut out = Limited::new(usize::MAX, 0, || panic!("cancelled"));
+        let mut out = Limited::new(
+            usize::MAX,
+            0,
+            Host {
+                progress: || panic!("cancelled"),
+                ..Host::default()
+            },
+        );
         let write = std::panic::AssertUnwindSafe(|| out.write_all(&vec![1; REPORTED + 1]));
         assert!(std::panic::catch_unwind(write).is_err());
         assert!(out.into_bytes().is_empty());

@@ -10,7 +10,7 @@ use super::column;
 use super::drain::BATCH_MESSAGES;
 use super::relations::Relations;
 use crate::error::Error;
-use crate::pg::heap::{Access, Tid, Value, Xids};
+use crate::pg::heap::{Access, Heap, Row, Tid, Value, Xids};
 use crate::pg::snapshot::Snapshot;
 use crate::pg::varlena::Varlena;
 use crate::pg::{interrupt, shared, transaction};
@@ -36,6 +36,8 @@ mod sent_column {
 struct Batch {
     /// As [`transaction::clock`] tells it.
     sent_at: i64,
+    /// What the note says of it, and where that lay when it was written or read.
+    noted_at: i64,
     note: Tid,
     messages: Vec<(i64, Tid)>,
 }
@@ -69,6 +71,7 @@ impl Sent {
         notes.close();
         self.uncommitted = Some(Batch {
             sent_at,
+            noted_at: sent_at,
             note,
             messages: messages.to_vec(),
         });
@@ -101,7 +104,7 @@ impl Sent {
                         queue.delete(*tid);
                     }
                 }
-                notes.delete(batch.note);
+                delete_note(&notes, snapshot, batch);
             }
         });
         notes.close();
@@ -177,6 +180,7 @@ impl Sent {
                 .into_iter()
                 .map(|(sent_at, note, ids)| Batch {
                     sent_at,
+                    noted_at: sent_at,
                     note,
                     messages: ids
                         .iter()
@@ -186,6 +190,27 @@ impl Sent {
                 .collect();
         }
         Ok(ids)
+    }
+}
+
+/// Deletes a batch's note, also where VACUUM FULL or the like has moved it.
+fn delete_note(notes: &Heap, snapshot: &Snapshot, batch: &Batch) {
+    let current = shared::incarnation();
+    let is_it = |row: &Row<'_>| {
+        row.int8(sent_column::SENT_AT) == batch.noted_at
+            && current == Some(row.int8(sent_column::INCARNATION))
+    };
+    if notes.fetch(batch.note, notes.pages(), snapshot, is_it) == Some(true) {
+        notes.delete(batch.note);
+        return;
+    }
+    let mut moved = None;
+    notes.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
+        moved = is_it(row).then_some(row.tid);
+        moved.is_none()
+    });
+    if let Some(tid) = moved {
+        notes.delete(tid);
     }
 }
 

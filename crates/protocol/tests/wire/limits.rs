@@ -1,9 +1,9 @@
 //! A message is as long as its limit allows, to the byte; and who encodes a long one is told.
 
 use crate::strategies::{emit, messages};
-use crate::support::{Tree, json, msgpack, uninterrupted};
+use crate::support::{Tree, json, msgpack};
 use proptest::prelude::*;
-use socketio_emitter_protocol::{EncodeError, Message, to_json, to_msgpack};
+use socketio_emitter_protocol::{EncodeError, Host, Message, to_json, to_msgpack};
 use std::cell::Cell;
 
 /// Both forms at one limit, the second behind a header.
@@ -16,12 +16,12 @@ fn check_limit(message: &Message<'_, Tree>, limit: usize, in_json: &[u8], in_msg
             Err(EncodeError::TooLong { limit })
         }
     };
-    assert_eq!(to_json(message, limit, uninterrupted), expected(in_json));
+    assert_eq!(to_json(message, limit, Host::default()), expected(in_json));
     assert_eq!(
-        to_msgpack(message, limit, 0, uninterrupted),
+        to_msgpack(message, limit, 0, Host::default()),
         expected(in_msgpack)
     );
-    let behind_header = to_msgpack(message, limit, HEADER, uninterrupted);
+    let behind_header = to_msgpack(message, limit, HEADER, Host::default());
     let expected = expected(in_msgpack).map(|whole| [vec![0; HEADER], whole].concat());
     assert_eq!(behind_header, expected);
 }
@@ -68,6 +68,13 @@ thread_local! {
     static REPORTS: Cell<usize> = const { Cell::new(0) };
 }
 
+fn host() -> Host {
+    Host {
+        progress: report,
+        ..Host::default()
+    }
+}
+
 fn report() {
     REPORTS.set(REPORTS.get() + 1);
 }
@@ -83,11 +90,11 @@ fn who_encodes_a_long_message_is_told_and_who_encodes_a_short_one_is_not() {
         let most = bytes.len() / (64 * 1024);
         assert!((most - 1..=most).contains(&reports), "{reports} of {most}");
     };
-    told(to_json(&emit(&args), usize::MAX, report).expect("encodes"));
-    told(to_msgpack(&emit(&args), usize::MAX, 4, report).expect("encodes"));
+    told(to_json(&emit(&args), usize::MAX, host()).expect("encodes"));
+    told(to_msgpack(&emit(&args), usize::MAX, 4, host()).expect("encodes"));
 
     let args = [Tree::String("x".repeat(60_000))];
-    to_json(&emit(&args), usize::MAX, report).expect("encodes");
-    to_msgpack(&emit(&args), usize::MAX, 4, report).expect("encodes");
+    to_json(&emit(&args), usize::MAX, host()).expect("encodes");
+    to_msgpack(&emit(&args), usize::MAX, 4, host()).expect("encodes");
     assert_eq!(REPORTS.take(), 0);
 }

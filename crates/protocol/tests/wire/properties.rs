@@ -1,9 +1,9 @@
 //! For any message: both forms decode to what the adapters expect.
 
 use crate::strategies::{Parts, emit, messages};
-use crate::support::{Tree, decode, json, msgpack, parse_json, uninterrupted};
+use crate::support::{Tree, decode, json, msgpack, parse_json};
 use proptest::prelude::*;
-use socketio_emitter_protocol::{EncodeError, Number, to_json};
+use socketio_emitter_protocol::{EncodeError, Host, Number, to_json};
 use std::borrow::Cow;
 
 fn object<const N: usize>(members: [(&str, Option<Tree>); N]) -> Tree {
@@ -171,6 +171,6 @@ fn equal_messages_differ_by_their_number() {
 #[test]
 fn an_argument_that_fails_says_why() {
     let args = [Number::Decimal("no number")];
-    let error = to_json(&emit(&args), usize::MAX, uninterrupted).expect_err("not JSON");
+    let error = to_json(&emit(&args), usize::MAX, Host::default()).expect_err("not JSON");
     assert!(matches!(error, EncodeError::Argument(_)), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value as Json;
-use socketio_emitter_protocol::{Message, Number, to_json, to_msgpack};
+use socketio_emitter_protocol::{Host, Message, Number, to_json, to_msgpack};
 use std::collections::BTreeMap;
 
 /// A value as a client receives it: every number a double, objects without order.
@@ -51,16 +51,13 @@ impl Tree {
 
 /// The whole message in JSON.
 pub fn json<A: Serialize>(message: &Message<'_, A>) -> Vec<u8> {
-    to_json(message, usize::MAX, uninterrupted).expect("encodes")
+    to_json(message, usize::MAX, Host::default()).expect("encodes")
 }
 
 /// The whole message in MessagePack.
 pub fn msgpack<A: Serialize>(message: &Message<'_, A>) -> Vec<u8> {
-    to_msgpack(message, usize::MAX, 0, uninterrupted).expect("encodes")
+    to_msgpack(message, usize::MAX, 0, Host::default()).expect("encodes")
 }
-
-/// For encoding that nobody waits for.
-pub fn uninterrupted() {}
 
 /// What `JSON.parse` gives.
 pub fn parse_json(text: &[u8]) -> Tree {
