@@ -67,7 +67,7 @@ for (const preload of [true, false]) {
       assert.equal(rows.length, 2);
       for (const row of rows) {
         assert.deepEqual([row.sqlstate, row.channel], ['0A000', 'socket.io#/']);
-        assert.match(row.error, /public\.poisoned has a check constraint "never"/);
+        assert.match(row.error, /public\.poisoned because of its check constraint "never"/);
         assert.ok(row.bytes > 10 && row.bytes < 500, `${row.bytes} bytes`);
         assert.ok(row.queued_at <= row.failed_at && Date.now() - row.queued_at < 60_000);
       }

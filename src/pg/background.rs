@@ -1,5 +1,6 @@
 //! Background workers: being registered, and living as one.
 
+use crate::pg::ballast;
 use crate::pg::failure::{self, Failure};
 use crate::pg::{interrupt, latch, unwinding};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -278,6 +279,7 @@ pub fn set(name: &CStr, value: &CStr) {
 /// process if it then goes on for [`GRACE`].
 pub fn transaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
     forget_cancel();
+    ballast::keep();
     IN_TRANSACTION.store(true, SeqCst);
     let result = failure::catch(|| {
         // SAFETY: as the main loop of postgres.c does; the snapshot is popped again, or dropped by the abort.

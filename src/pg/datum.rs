@@ -2,6 +2,7 @@
 //!
 //! pgrx's own `&str` wants UTF-8; a database may have any encoding, so text is bytes here.
 
+use crate::pg::ballast;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::{FromDatum, impl_sql_translatable, pg_sys, varlena};
 use std::marker::PhantomData;
@@ -175,6 +176,8 @@ pub(super) unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
 /// # Safety
 /// The argument isn't null.
 unsafe fn datum_of(arg: Arg<'_, '_>) -> pg_sys::Datum {
+    // All functions that do much have such an argument.
+    ballast::keep();
     struct Raw(pg_sys::Datum);
     impl FromDatum for Raw {
         unsafe fn from_polymorphic_datum(

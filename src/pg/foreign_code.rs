@@ -1,6 +1,6 @@
 //! Calling what may run code of users: casts, types, event triggers.
 
-use pgrx::{PgLogLevel, pg_sys};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::ffi::{c_char, c_int, c_void};
 
 /// An ERROR of the code, kept as it was raised, in memory that goes with the caller's.
@@ -16,6 +16,7 @@ struct Kept {
 
 unsafe extern "C-unwind" {
     // src/include/utils/elog.h, without pgrx's guard: they run while Postgres raises an ERROR.
+    fn geterrcode() -> c_int;
     fn errcode(sqlstate: c_int) -> c_int;
     fn errmsg_internal(format: *const c_char, ...) -> c_int;
     fn errdetail_internal(format: *const c_char, ...) -> c_int;
@@ -67,6 +68,13 @@ unsafe extern "C-unwind" fn on_error(argument: *mut c_void) {
     // SAFETY: as `call` has registered it. The functions are those that such a callback may call, and may copy with.
     unsafe {
         let kept = &mut *argument.cast::<Kept>();
+        // There is no memory for a copy, and the text is one that pgrx carries.
+        if geterrcode() == PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as c_int {
+            if !kept.has_left {
+                kept.error = std::ptr::null_mut();
+            }
+            return;
+        }
         let before = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = kept.memory;
         let error = raw::CopyErrorData();

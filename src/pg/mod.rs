@@ -9,6 +9,7 @@
 pub mod alloc;
 pub mod attachments;
 pub mod background;
+pub mod ballast;
 pub mod catalog;
 pub mod column;
 pub mod database;

@@ -1,5 +1,6 @@
 //! What Postgres hands to a trigger.
 
+use crate::pg::ballast;
 use crate::pg::catalog;
 use crate::pg::column::{self, Reader, TextReader};
 use crate::pg::memory::Memory;
@@ -45,6 +46,7 @@ unsafe impl SqlTranslatable for Called<'_> {
 // SAFETY: taken from the call itself, whatever its arguments.
 unsafe impl<'fcx> ArgAbi<'fcx> for Called<'fcx> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        ballast::keep();
         // SAFETY: Postgres's call, which outlives 'fcx. Its context is a TriggerData, complete, if it
         // says so (CALLED_AS_TRIGGER in src/include/commands/trigger.h).
         unsafe {
