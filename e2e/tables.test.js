@@ -141,7 +141,7 @@ describe('refusals', () => {
       it(what, async () => {
         await admin.query(`CREATE TABLE coded ${definition}`);
         await withTable('coded', async (session) => {
-          const words = { says: [/public\.coded has an? /, new RegExp(says)], hint: /table_name/ };
+          const words = { says: [/public\.coded because of its /, new RegExp(says)], hint: /table_name/ };
           for (const name of STORING) await refused(session, call(name), '0A000', words);
           await session.query(`SET socketio_emitter.delivery = 'queue'`);
           await refused(session, call('sio_emit_binary'), '0A000', words);
@@ -160,7 +160,7 @@ describe('refusals', () => {
         await admin.query(`CREATE TABLE coded (${shape}); ${create}`);
         await withTable('coded', async (session) => {
           const emit = call('sio_emit_binary');
-          await refused(session, emit, '0A000', { says: [/public\.coded has an? /, 'index "theirs"'], hint: /table_name/ });
+          await refused(session, emit, '0A000', { says: [/public\.coded because of its /, 'index "theirs"'], hint: /table_name/ });
           assert.deepEqual((await admin.query('SELECT FROM coded')).rows, []);
           await admin.query(create.startsWith('CREATE') ? 'DROP INDEX theirs' : 'ALTER TABLE coded DROP CONSTRAINT theirs');
           await session.query(emit);

@@ -47,15 +47,22 @@ FROM @extschema@._sio_worker() worker
         SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
         FROM pg_catalog.pg_locks l
             LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
-            LEFT JOIN pg_catalog.pg_prepared_xacts p
-                ON pg_catalog.concat('-1/', p.transaction) OPERATOR(pg_catalog.=) l.virtualtransaction
+            -- A prepared transaction has no process; its number is that of another lock.
+            LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL
+                AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+                AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
+            LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
         WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
             AND l.database OPERATOR(pg_catalog.=) (
                 SELECT oid FROM pg_catalog.pg_database
                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
             AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
-            AND l.pid IS DISTINCT FROM worker.pid
+            AND (l.pid IS NULL OR l.pid IS DISTINCT FROM worker.pid)
         LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
     'How queued delivery does in this database, its background worker, and the attachments table';
+-- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
+ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
+ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
+ALTER FUNCTION @extschema@._sio_attachments() ROWS 1;

@@ -33,3 +33,4 @@ FROM (
     CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Tables whose changes are emitted, as sio_watch was told';
+ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;

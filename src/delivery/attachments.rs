@@ -168,12 +168,13 @@ fn refresh() {
     if old.is_empty() {
         return;
     }
-    old.sort_by_key(|row| row.table.to_u32());
+    old.sort_unstable_by_key(|row| row.table.to_u32());
     // The last statement's rows, too.
     transaction::next_command();
     for rows in old.chunk_by(|a, b| a.table == b.table) {
         let oid = rows[0].table;
-        // Dropped in the same transaction, the rows with it.
+        // Dropped in the same transaction, the rows with it; or altered since so that no row can be written, and they stay
+        // as old as they are.
         let Ok(table) = Table::open(oid, Access::Write) else {
             continue;
         };
@@ -217,10 +218,8 @@ fn own_ids(table: pg_sys::Oid) -> Vec<i64> {
     ids
 }
 
-/// The table's rows, and the bytes of their payloads. `None` if there is no such table.
+/// The table's rows, and the bytes of their payloads. `None` if there is no such table, or somebody has it for themselves: who
+/// looks why nothing moves must not wait, too.
 pub fn count() -> Option<(i64, i64)> {
-    let table = Table::open(current_oid().ok()?, Access::Read).ok()?;
-    let count = table.count();
-    table.close();
-    Some(count)
+    Table::read_unless_locked(current_oid().ok()?, Table::count)
 }

@@ -91,17 +91,32 @@ impl Table {
         {
             return Ok(());
         }
+        Self::unless_locked(table, || Self::open(table, Access::Read).map(Self::close))
+            .unwrap_or(Ok(()))
+    }
+
+    /// Opens it for `read`. `None` if it isn't fit, or if that would have to wait.
+    pub fn read_unless_locked<R>(table: pg_sys::Oid, read: impl FnOnce(&Self) -> R) -> Option<R> {
+        Self::unless_locked(table, || {
+            let table = Self::open(table, Access::Read).ok()?;
+            let result = read(&table);
+            table.close();
+            Some(result)
+        })?
+    }
+
+    /// `None` if somebody has locked the table for themselves.
+    fn unless_locked<R>(table: pg_sys::Oid, work: impl FnOnce() -> R) -> Option<R> {
         let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-        // SAFETY: a look-up; unlocked below, where it is opened and locked again.
+        // SAFETY: locked and unlocked in pairs; after an ERROR Postgres unlocks.
         unsafe {
             if !pg_sys::ConditionalLockRelationOid(table, lock) {
-                return Ok(());
+                return None;
             }
+            let result = work();
+            pg_sys::UnlockRelationOid(table, lock);
+            Some(result)
         }
-        let opened = Self::open(table, Access::Read);
-        // SAFETY: locked above.
-        unsafe { pg_sys::UnlockRelationOid(table, lock) };
-        opened.map(Self::close)
     }
 
     /// Opens it and checks that rows can be written.
