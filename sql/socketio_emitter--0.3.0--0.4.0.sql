@@ -110,7 +110,7 @@ FROM @extschema@._sio_worker() worker
                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
             AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
-            AND (l.pid IS NULL OR l.pid IS DISTINCT FROM worker.pid)
+            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 
 -- One row each: by the default estimate of 1,000 Postgres would compile the plans of their views.

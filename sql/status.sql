@@ -58,7 +58,7 @@ FROM @extschema@._sio_worker() worker
                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
             AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
-            AND (l.pid IS NULL OR l.pid IS DISTINCT FROM worker.pid)
+            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
     'How queued delivery does in this database, its background worker, and the attachments table';
