@@ -121,6 +121,37 @@ describe('for want of memory', () => {
     await session.query(`SELECT sio_emit('/', '{}', 'e', '1'), sio_emit_binary('/', '{}', 'e', '\\x41')`);
   });
 
+  const emits = (count) => `SELECT count(sio_emit_binary('/', '{}', 'e', '\\x41')) FROM generate_series(1, ${count})`;
+  for (const [what, ...statements] of [
+    ['a cleanup', `SELECT sio_cleanup('0')`],
+    ['more of them', emits(40_000)],
+    ['more of them under savepoints', `SAVEPOINT a`, emits(20_000), 'SAVEPOINT b', emits(20_000), 'ROLLBACK TO a', emits(40_000)],
+    ['their refresh', 'SELECT pg_sleep(1.1)', 'COMMIT'],
+  ]) {
+    it(`a session that holds many attachments, and then ${what}: at most it ends, in order`, async () => {
+      const seen = new Set();
+      for (const megabytes of [0, 3, 9]) {
+        await session.query(`BEGIN; ${emits(100_000)}`);
+        allow(megabytes * MB);
+        let code = 'done';
+        for (const statement of statements) if (code === 'done') code = await outcome(statement);
+        seen.add(code);
+        assert.ok(['done', '53200'].includes(code), `with ${megabytes} MB: ${code}`);
+        const ended = pid;
+        const alive = await session.query('ROLLBACK').then(() => true, () => false);
+        if (!alive) await open();
+        else allow(4096 * MB);
+        await until('it has ended', async () => alive || (await witness.query('SELECT FROM pg_stat_activity WHERE pid = $1', [ended])).rowCount === 0);
+        assert.deepEqual((await witness.query('SELECT mode FROM pg_locks WHERE pid = $1', [ended])).rows, []);
+        // What it had taken is free for others.
+        await witness.query(`BEGIN; SET LOCAL lock_timeout = '1s'; LOCK TABLE socket_io_attachments; TRUNCATE socket_io_attachments; COMMIT`);
+        await witness.query(`BEGIN; SELECT sio_emit_binary('/', '{}', 'e', '\\x41'), sio_cleanup('0'); COMMIT`);
+      }
+      assert.ok(seen.has('53200'), `it never met the limit: ${[...seen]}`);
+      assert.doesNotMatch(await postgres.log(), /already held|already borrowed|RefCell|panicked|still referenced|leak/);
+    });
+  }
+
   for (const level of ['row', 'statement']) {
     it(`a room of 250 MB is refused before it is made, by a trigger for each ${level}`, async () => {
       await session.query(`CREATE TABLE notes (id int, note text); ALTER TABLE notes ALTER note SET STORAGE EXTERNAL;
