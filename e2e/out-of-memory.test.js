@@ -130,6 +130,7 @@ describe('for want of memory', () => {
   ]) {
     it(`a session that holds many attachments, and then ${what}: at most it ends, in order`, async () => {
       const seen = new Set();
+      const witness = await postgres.connect();
       for (const megabytes of [0, 9]) {
         await session.query(`BEGIN; ${emits(100_000)}`);
         allow(megabytes * MB);
@@ -147,6 +148,7 @@ describe('for want of memory', () => {
         await witness.query(`BEGIN; SET LOCAL lock_timeout = '1s'; LOCK TABLE socket_io_attachments; TRUNCATE socket_io_attachments; COMMIT`);
         await witness.query(`BEGIN; SELECT sio_emit_binary('/', '{}', 'e', '\\x41'), sio_cleanup('0'); COMMIT`);
       }
+      await witness.end();
       assert.ok(seen.has('53200'), `it never met the limit: ${[...seen]}`);
       assert.doesNotMatch(await postgres.log(), /already held|already borrowed|RefCell|panicked|still referenced|leak/);
     });
