@@ -190,6 +190,17 @@ describe('a database in', () => {
         await admin.query('RESET socketio_emitter.table_name');
       });
 
+      it('keeps long rooms apart that differ at their end, whatever they take in it', async () => {
+        // Up to 65,536 bytes of UTF-8; an é takes two, and three in EUC_JP.
+        const letter = encoding === 'EUC_JP' ? 'é' : [...text][0];
+        const long = letter.repeat(Math.floor(65_000 / Buffer.byteLength(letter)));
+        await admin.query(`CREATE TABLE rooms (room text); SELECT sio_watch('rooms', rooms => '{$room}', level => 'statement')`);
+        await admin.query('INSERT INTO rooms VALUES ($1), ($2)', [`${long}1`, `${long}2`]);
+        const rooms = (await listener.fullMessages()).map(({ data }) => data.opts.rooms);
+        assert.deepEqual(rooms.map(([room]) => room.slice(-1)), ['1', '2']);
+        await admin.query('DROP TABLE rooms');
+      });
+
       it('gave the servers no cause to report an error', () => {
         assert.deepEqual(servers.flatMap((server) => server.errors), []);
       });
