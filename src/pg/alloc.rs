@@ -13,7 +13,6 @@ use std::ffi::{c_char, c_int};
 use std::thread::LocalKey;
 
 /// The system's allocator, which ends the session where it would abort the server.
-#[cfg_attr(test, allow(dead_code))]
 struct Allocator;
 
 // Not in the program that runs the tests within a server: that is linked without Postgres.

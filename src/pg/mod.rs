@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+#[cfg_attr(test, allow(dead_code, reason = "tests have no such allocator"))]
 pub mod alloc;
 pub mod attachments;
 pub mod background;
