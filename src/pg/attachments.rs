@@ -515,13 +515,12 @@ unsafe fn update(
     old: &mut pg_sys::ItemPointerData,
     new: pg_sys::HeapTuple,
 ) -> Option<Which> {
-    use pg_sys::TU_UpdateIndexes::{TU_All, TU_None, TU_Summarizing};
-    let mut indexes = TU_None;
+    let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
     // SAFETY: as the caller says.
     unsafe { pg_sys::simple_heap_update(table, old, new, &mut indexes) };
     match indexes {
-        TU_All => Some(Which::All),
-        TU_Summarizing => Some(Which::Summarizing),
+        pg_sys::TU_UpdateIndexes::TU_All => Some(Which::All),
+        pg_sys::TU_UpdateIndexes::TU_Summarizing => Some(Which::Summarizing),
         _ => None,
     }
 }
