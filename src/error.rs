@@ -196,29 +196,12 @@ pub fn shorten(value: &str) -> String {
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         let (code, message, hint) = error.describe();
-        let report = ErrorReport::new(code, in_any_encoding(message), "socketio_emitter");
+        let report = ErrorReport::new(code, encoding::in_any_encoding(message), "socketio_emitter");
         match hint {
-            Some(hint) => report.set_hint(in_any_encoding(hint)),
+            Some(hint) => report.set_hint(encoding::in_any_encoding(hint)),
             None => report,
         }
     }
-}
-
-/// Postgres takes a message for text of the database, whose encoding may not be UTF-8: what isn't
-/// ASCII is then shown as JSON escapes it.
-pub fn in_any_encoding(message: String) -> String {
-    if encoding::is_utf8() || message.is_ascii() {
-        return message;
-    }
-    let mut escaped = String::with_capacity(message.len());
-    for char in message.chars() {
-        if char.is_ascii() {
-            escaped.push(char);
-        } else {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(char)));
-        }
-    }
-    escaped
 }
 
 impl Error {

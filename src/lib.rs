@@ -7,10 +7,11 @@
 mod api;
 mod delivery;
 mod error;
+mod live_tables;
 mod payload;
 mod pg;
+mod roster;
 mod settings;
-mod triggers;
 mod worker;
 
 use pgrx::prelude::*;
@@ -39,7 +40,7 @@ extension_sql_file!(
         api::sockets::sio_sockets_leave,
         api::watch::sio_unwatch,
         api::watch::sio_watch,
-        triggers::changes::sio_emit_changes,
+        live_tables::changes::sio_emit_changes,
         "watches",
         "status",
     ]
@@ -48,7 +49,7 @@ extension_sql_file!(
     "../sql/watches.sql",
     name = "watches",
     requires = [
-        triggers::changes::sio_emit_changes,
+        live_tables::changes::sio_emit_changes,
         api::watch::_sio_declaration
     ]
 );

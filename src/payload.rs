@@ -3,8 +3,9 @@
 //! A `jsonb` is walked where it lies: no text, no tree, in both wire forms.
 
 use crate::error::Error;
-use crate::pg::datum::{Bytea, Jsonb};
-use crate::pg::{encoding, interrupt};
+use crate::pg::call::datum::{Bytea, Jsonb};
+use crate::pg::encoding;
+use crate::pg::process::interrupt;
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 use socketio_emitter_jsonb::{Corrupt, Numeric, Object, Value};
 use socketio_emitter_protocol::{

@@ -4,7 +4,7 @@ use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
 use crate::payload::{Argument, Context};
-use crate::pg::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArray};
+use crate::pg::call::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArray};
 use crate::settings;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;

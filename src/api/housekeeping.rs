@@ -3,7 +3,7 @@
 use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
-use crate::pg::transaction;
+use crate::pg::xact::transaction;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 

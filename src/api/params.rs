@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use crate::payload::{Argument, Context};
-use crate::pg::datum::{ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
-use crate::pg::{alloc, encoding, interrupt};
+use crate::pg::call::datum::{ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
+use crate::pg::encoding;
+use crate::pg::process::{alloc, interrupt};
 use crate::settings;
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;

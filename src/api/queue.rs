@@ -2,11 +2,12 @@
 
 use crate::api::params;
 use crate::delivery::{self, queue};
-use crate::error::{Error, in_any_encoding};
-use crate::pg::result::TextResult;
-use crate::pg::transaction;
+use crate::error::Error;
+use crate::pg::call::result::TextResult;
+use crate::pg::encoding::in_any_encoding;
+use crate::pg::xact::transaction;
+use crate::roster::session;
 use crate::settings::{self, Delivery};
-use crate::worker;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -88,7 +89,7 @@ fn _sio_worker() -> TableIterator<
         Delivery::Notify => "notify",
         Delivery::Queue => "queue",
     };
-    let worker = worker::status();
+    let worker = session::status();
     let (error, at) = worker.last_error.unzip();
     let error = error.map(|error| TextResult(in_any_encoding(error).into_bytes()));
     TableIterator::once((

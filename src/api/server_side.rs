@@ -4,7 +4,7 @@ use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
 use crate::payload::{Argument, Context};
-use crate::pg::datum::{ByteaArray, Jsonb, JsonbArray, Text};
+use crate::pg::call::datum::{ByteaArray, Jsonb, JsonbArray, Text};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use socketio_emitter_protocol::{Operation, check_server_side_event};

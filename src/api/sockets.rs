@@ -4,7 +4,7 @@ use crate::api::params;
 use crate::delivery;
 use crate::error::Error;
 use crate::payload::{Argument, Context};
-use crate::pg::datum::{Text, TextArray};
+use crate::pg::call::datum::{Text, TextArray};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use socketio_emitter_protocol::{Operation, Target};

@@ -2,10 +2,11 @@
 
 use crate::api::params;
 use crate::error::Error;
-use crate::pg::datum::{Bytea, Regclass, Text, TextArray};
-use crate::pg::result::TextResult;
-use crate::pg::{alloc, encoding};
-use crate::triggers::{Level, Watch};
+use crate::live_tables::{Level, Watch};
+use crate::pg::call::datum::{Bytea, Regclass, Text, TextArray};
+use crate::pg::call::result::TextResult;
+use crate::pg::encoding;
+use crate::pg::process::alloc;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};

@@ -1,13 +1,15 @@
 //! The attachments table: rows that servers fetch when a notification names them.
 //!
 //! Written without SQL, so that the caller needs no privilege on the table, and nothing that anybody has attached to it
-//! is run: see [`crate::pg::attachments`].
+//! is run: see [`crate::pg::table::attachments`].
 
 use crate::error::Error;
-use crate::pg::attachments::{Payload, Table, Unfit};
-use crate::pg::heap::{Access, Field, Tid};
-use crate::pg::varlena::Varlena;
-use crate::pg::{alloc, catalog, encoding, transaction};
+use crate::pg::process::alloc;
+use crate::pg::table::attachments::{Payload, Table, Unfit};
+use crate::pg::table::heap::{Access, Field, Tid};
+use crate::pg::table::varlena::Varlena;
+use crate::pg::xact::transaction;
+use crate::pg::{catalog, encoding};
 use crate::settings;
 use pgrx::{
     PgSubXactCallbackEvent, PgXactCallbackEvent, pg_sys, register_subxact_callback,

@@ -1,9 +1,9 @@
 //! NOTIFY: the channel's name as LISTEN has it, the text in the database's encoding.
 
 use crate::error::Error;
-use crate::pg::alloc;
 use crate::pg::encoding::{self, Unconvertible};
 use crate::pg::notify::{self, CHANNEL_LIMIT};
+use crate::pg::process::alloc;
 use crate::settings;
 use std::ffi::{CStr, CString};
 

@@ -4,10 +4,12 @@
 use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::Error;
 use crate::payload::Context;
-use crate::pg::varlena::{self, Varlena};
-use crate::pg::{alloc, encoding, interrupt, transaction};
+use crate::pg::encoding;
+use crate::pg::process::{alloc, interrupt};
+use crate::pg::table::varlena::{self, Varlena};
+use crate::pg::xact::transaction;
+use crate::roster::session;
 use crate::settings::{self, Delivery};
-use crate::worker;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde::Serialize;
@@ -62,7 +64,7 @@ fn notify_at_commit<A: Serialize>(
     operation: Operation<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
-    worker::request();
+    session::request();
     let mut message = Message {
         namespace,
         operation,

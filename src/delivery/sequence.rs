@@ -1,6 +1,6 @@
 //! A number for each message of a transaction.
 
-use crate::pg::transaction;
+use crate::pg::xact::transaction;
 use std::cell::Cell;
 
 thread_local! {

@@ -1,6 +1,6 @@
 //! Between the database's encoding and UTF-8, which is what both wire forms are written in.
 
-use crate::pg::{alloc, interrupt};
+use crate::pg::process::{alloc, interrupt};
 use pgrx::pg_sys;
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -159,4 +159,21 @@ pub fn clip(text: &[u8], limit: usize) -> &[u8] {
     let length =
         unsafe { pg_sys::pg_mbcliplen(text.as_ptr().cast(), text.len() as i32, limit as i32) };
     &text[..length as usize]
+}
+
+/// Postgres takes a message for text of the database, whose encoding may not be UTF-8: what isn't
+/// ASCII is then shown as JSON escapes it.
+pub fn in_any_encoding(message: String) -> String {
+    if is_utf8() || message.is_ascii() {
+        return message;
+    }
+    let mut escaped = String::with_capacity(message.len());
+    for char in message.chars() {
+        if char.is_ascii() {
+            escaped.push(char);
+        } else {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(char)));
+        }
+    }
+    escaped
 }

@@ -6,38 +6,16 @@
 
 #![allow(unsafe_code)]
 
-#[cfg_attr(test, allow(dead_code, reason = "tests have no such allocator"))]
-pub mod alloc;
-pub mod attachments;
-pub mod background;
-pub mod ballast;
+pub mod call;
 pub mod catalog;
-pub mod column;
-pub mod database;
-pub mod datum;
+pub mod command_hook;
 pub mod encoding;
-pub mod failure;
-pub mod foreign_code;
 pub mod guc;
-pub mod heap;
-pub mod index;
-pub mod interrupt;
-pub mod invalidation;
-pub mod latch;
-pub mod lock;
 pub mod memory;
 pub mod notify;
-pub mod result;
-pub mod row;
-pub mod sequence;
-pub mod shared;
-pub mod snapshot;
-pub mod spi;
-pub mod transaction;
-pub mod transaction_end;
-pub mod trigger;
-pub mod utility;
-pub mod varlena;
+pub mod process;
+pub mod table;
+pub mod xact;
 
 /// Whether an ERROR, or a panic, is on its way up.
 ///
@@ -45,6 +23,6 @@ pub mod varlena;
 /// abort the process and with it the server. Postgres is in whatever state the ERROR left it in
 /// (`lock_and_open_sequence` in `src/backend/commands/sequence.c`, for one, leaves another resource owner current), and
 /// frees all of it itself when it aborts the transaction. `scripts/lint` finds a `Drop` that doesn't ask.
-fn unwinding() -> bool {
+pub(in crate::pg) fn unwinding() -> bool {
     std::thread::panicking()
 }

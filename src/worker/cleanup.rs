@@ -1,9 +1,10 @@
 //! Deleting old attachments, beside the servers that do the same.
 
 use crate::delivery;
-use crate::pg::{background, transaction};
+use crate::pg::process::background;
+use crate::pg::xact::transaction;
+use crate::roster::slots::Slot;
 use crate::settings;
-use crate::worker::slots::Slot;
 use crate::worker::trouble::Trouble;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use std::time::{Duration, Instant};

@@ -3,12 +3,13 @@
 //! While it sleeps it holds no transaction, no lock and no snapshot.
 
 use crate::delivery::queue::{self, Drain, Next, Progress};
-use crate::pg::failure::Failure;
-use crate::pg::{background, database, shared};
+use crate::pg::catalog::database;
+use crate::pg::process::{background, shared};
+use crate::pg::xact::failure::Failure;
+use crate::roster::slots::{self, End, Slot, State};
 use crate::settings;
 use crate::worker::backoff::BackOff;
 use crate::worker::cleanup::Cleanup;
-use crate::worker::slots::{self, End, Slot, State};
 use crate::worker::trouble::Trouble;
 use std::ffi::CStr;
 use std::sync::OnceLock;

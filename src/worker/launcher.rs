@@ -3,10 +3,11 @@
 //! Whether a database has it can be seen only from inside, so a worker is started to look. Between two turns the
 //! launcher sleeps outside of any transaction.
 
-use crate::pg::background::Worker;
-use crate::pg::{background, database};
+use crate::pg::catalog::database;
+use crate::pg::process::background;
+use crate::pg::process::background::Worker;
+use crate::roster::slots::{self, End, Slot, State};
 use crate::worker::backoff::BackOff;
-use crate::worker::slots::{self, End, Slot, State};
 use pgrx::pg_sys::Oid;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Telling of errors: once, as long as they are the same.
 
-use crate::error::in_any_encoding;
-use crate::pg::failure::Failure;
-use crate::worker::slots::Slot;
+use crate::pg::encoding::in_any_encoding;
+use crate::pg::xact::failure::Failure;
+use crate::roster::slots::Slot;
 
 #[derive(Debug)]
 pub struct Trouble {

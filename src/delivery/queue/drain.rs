@@ -5,13 +5,13 @@ use super::sent::Sent;
 use super::{be_the_deliverer, column, failed, totals};
 use crate::delivery::{attachments, notify};
 use crate::error::Error;
-use crate::pg::failure::Failure;
-use crate::pg::heap::{Access, Heap, Row, Tid, Xids};
-use crate::pg::interrupt;
-use crate::pg::lock::Wait;
 use crate::pg::memory::Memory;
 use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
-use crate::pg::snapshot::{Seen, Snapshot};
+use crate::pg::process::interrupt;
+use crate::pg::table::heap::{Access, Heap, Row, Tid, Xids};
+use crate::pg::xact::failure::Failure;
+use crate::pg::xact::lock::Wait;
+use crate::pg::xact::snapshot::{Seen, Snapshot};
 use socketio_emitter_protocol::header;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -549,7 +549,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::{Found, Waiting};
-    use crate::pg::heap::Tid;
+    use crate::pg::table::heap::Tid;
 
     /// What is left of messages with these numbers, the first to be sent last, and whether there were more.
     fn found(most: usize, ids: impl Iterator<Item = i64>) -> (Vec<i64>, bool) {

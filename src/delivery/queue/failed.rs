@@ -3,11 +3,12 @@
 use super::relations::Relations;
 use super::{column, text};
 use crate::error::Error;
-use crate::pg::failure::Failure;
-use crate::pg::heap::{Access, Row, Tid, Value, Xids};
-use crate::pg::snapshot::{Snapshot, current_xid};
-use crate::pg::{interrupt, transaction};
-use crate::worker;
+use crate::pg::process::interrupt;
+use crate::pg::table::heap::{Access, Row, Tid, Value, Xids};
+use crate::pg::xact::failure::Failure;
+use crate::pg::xact::snapshot::{Snapshot, current_xid};
+use crate::pg::xact::transaction;
+use crate::roster::session;
 use pgrx::pg_sys;
 
 /// Columns of the table of failed messages; those that it shares with the queue first.
@@ -73,7 +74,7 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     }
     queue.close();
     if count > 0 {
-        worker::wake_at_commit();
+        session::wake_at_commit();
     }
     Ok(count)
 }

@@ -14,13 +14,16 @@ pub use failed::{discard, retry};
 
 use crate::delivery::notify::in_database_encoding;
 use crate::error::Error;
-use crate::pg::failure::in_subtransaction;
-use crate::pg::heap::{Access, Value, Xids};
-use crate::pg::lock::{self, Wait};
-use crate::pg::snapshot::{Seen, Snapshot, current_xid};
-use crate::pg::varlena::Varlena;
-use crate::pg::{interrupt, sequence, transaction};
-use crate::worker;
+use crate::pg::process::interrupt;
+use crate::pg::table::heap::{Access, Value, Xids};
+use crate::pg::table::sequence;
+use crate::pg::table::varlena::Varlena;
+use crate::pg::xact::failure::in_subtransaction;
+use crate::pg::xact::lock::{self, Wait};
+use crate::pg::xact::snapshot::{Seen, Snapshot, current_xid};
+use crate::pg::xact::transaction;
+use crate::roster::session;
+use crate::roster::slots::State;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use relations::Relations;
@@ -92,7 +95,7 @@ impl Place {
             return Err(Error::AlteredQueue);
         }
         queue.close();
-        worker::wake_at_commit();
+        session::wake_at_commit();
         warn_if_nobody_delivers();
         Ok(())
     }
@@ -103,14 +106,14 @@ fn warn_if_nobody_delivers() {
     thread_local! {
         static ASKED: Cell<bool> = const { Cell::new(false) };
     }
-    if !ASKED.replace(true) && !worker::will_deliver() {
+    if !ASKED.replace(true) && !session::will_deliver() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             "no background worker delivers queued messages of this database",
             "socketio_emitter",
         )
-        .set_hint(match worker::status().state {
-            worker::State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",
+        .set_hint(match session::status().state {
+            State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",
             _ => "The view sio_status and the server's log tell why; max_worker_processes may be too small.",
         })
         .report(PgLogLevel::WARNING);
@@ -235,6 +238,6 @@ pub fn waiting() -> Result<(i64, Option<i64>), Error> {
 
 /// Text for a row, from UTF-8.
 fn text(text: &str) -> Varlena {
-    let text = crate::error::in_any_encoding(text.to_owned());
+    let text = crate::pg::encoding::in_any_encoding(text.to_owned());
     Varlena::new(&in_database_encoding(text.into_bytes(), "error").unwrap_or_default())
 }

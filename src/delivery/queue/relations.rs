@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::pg::catalog;
-use crate::pg::heap::{Access, Heap};
-use crate::pg::invalidation::{self, Remembered};
+use crate::pg::catalog::invalidation::{self, Remembered};
+use crate::pg::table::heap::{Access, Heap};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;

@@ -2,8 +2,8 @@
 
 use super::relations::Relations;
 use crate::error::Error;
-use crate::pg::heap::{Tid, Value, Xids};
-use crate::pg::snapshot::Snapshot;
+use crate::pg::table::heap::{Tid, Value, Xids};
+use crate::pg::xact::snapshot::Snapshot;
 use pgrx::pg_sys;
 use std::cell::Cell;
 

@@ -1,0 +1,103 @@
+//! The plans of this session's triggers: what a trigger's text means is found out once.
+
+use crate::error::Error;
+use crate::live_tables::plan::Plan;
+use crate::pg::call::trigger::Firing;
+use crate::pg::catalog::invalidation;
+use crate::pg::encoding;
+use pgrx::pg_sys;
+use socketio_emitter_declaration::Declaration;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A plan, and what it was made from.
+struct Cached {
+    plan: Rc<Plan>,
+    table: pg_sys::Oid,
+    declared_on: pg_sys::Oid,
+}
+
+thread_local! {
+    /// By the trigger's OID; a partition's copy of a trigger has one of its own.
+    static PLANS: RefCell<HashMap<pg_sys::Oid, Cached>> = RefCell::default();
+    /// Counts what Postgres said about changes of tables.
+    static INVALIDATIONS: Cell<u64> = const { Cell::new(0) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The plan of the trigger that fires.
+///
+/// Shared, not borrowed: while a row is read, a type's own function may fire other triggers.
+pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
+    let cached = PLANS.with_borrow(|plans| {
+        plans
+            .get(&firing.oid())
+            .map(|cached| Rc::clone(&cached.plan))
+    });
+    match cached {
+        Some(plan) => Ok(plan),
+        None => make(firing),
+    }
+}
+
+fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
+    if !LISTENING.replace(true) {
+        invalidation::on_relation(forget);
+        // A schema's name; casts, which decide what a value's text is.
+        invalidation::on_cached_row(pg_sys::SysCacheIdentifier::NAMESPACEOID, forget_all);
+        invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
+    }
+    let before = INVALIDATIONS.get();
+    let arguments = firing.arguments().ok_or(Error::TooManyArguments)?;
+    let arguments = arguments
+        .iter()
+        .map(|argument| {
+            encoding::to_utf8(argument.to_bytes()).map_err(|_| Error::Encoding {
+                parameter: "arguments",
+                encoding: encoding::database_encoding_name(),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
+    let declared_on = firing.declared_on();
+    let table = firing.table();
+    let plan = Rc::new(Plan::new(
+        &declaration,
+        &table,
+        declared_on,
+        firing.is_for_old_rows(),
+    )?);
+    // What was looked up may have changed meanwhile; then this firing is the last to go by it.
+    if INVALIDATIONS.get() == before {
+        let cached = Cached {
+            plan: Rc::clone(&plan),
+            table: table.oid(),
+            declared_on,
+        };
+        PLANS.with_borrow_mut(|plans| plans.insert(firing.oid(), cached));
+    }
+    Ok(plan)
+}
+
+fn forget(relation: Option<pg_sys::Oid>) {
+    let Some(relation) = relation else {
+        return forget_all();
+    };
+    INVALIDATIONS.set(INVALIDATIONS.get() + 1);
+    drop_plans(|cached| cached.table == relation || cached.declared_on == relation);
+}
+
+fn forget_all() {
+    INVALIDATIONS.set(INVALIDATIONS.get() + 1);
+    drop_plans(|_| true);
+}
+
+/// Borrowed already they are only where the session ends, for want of memory for one more.
+fn drop_plans(is_stale: impl Fn(&Cached) -> bool) {
+    PLANS.with(|plans| {
+        if let Ok(mut plans) = plans.try_borrow_mut() {
+            plans.retain(|_, cached| !is_stale(cached));
+        }
+    });
+}

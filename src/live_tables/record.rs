@@ -1,0 +1,141 @@
+//! What of a change travels: an event's argument, made from rows where they lie.
+
+use crate::live_tables::plan::{NamedReader, Plan};
+use crate::payload::{Context, serialize_numeric};
+use crate::pg::call::datum::Jsonb;
+use crate::pg::call::trigger::Operation;
+use crate::pg::table::column::Value;
+use crate::pg::table::row::Row;
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use socketio_emitter_declaration::{Old, Payload};
+use socketio_emitter_jsonb::Decimal;
+use socketio_emitter_protocol::Number;
+
+/// A changed row.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub operation: Operation,
+    /// None on insert.
+    pub old: Option<Row<'a>>,
+    /// None on delete.
+    pub new: Option<Row<'a>>,
+}
+
+impl<'a> Change<'a> {
+    /// The new row; the old one on delete.
+    pub fn row(&self) -> Option<Row<'a>> {
+        self.new.or(self.old)
+    }
+}
+
+/// The argument of an event about one row.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    pub plan: &'a Plan,
+    pub context: &'a Context<'a>,
+    pub change: Change<'a>,
+    pub about: About,
+}
+
+/// Which of the two events it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum About {
+    /// `event`: what was done to the row.
+    Change,
+    /// `left_event`: it isn't there any more, in these rooms.
+    Leaving,
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { plan, change, .. } = self;
+        let payload = match self.about {
+            About::Leaving => return self.columns(&plan.key, change.old).serialize(serializer),
+            About::Change => plan.payload,
+        };
+        match payload {
+            Payload::Row => self
+                .columns(&plan.record, change.row())
+                .serialize(serializer),
+            Payload::Key => self.columns(&plan.key, change.row()).serialize(serializer),
+            Payload::Change { old } => {
+                let of_old = match old {
+                    Old::Key => &plan.key,
+                    Old::Full => &plan.record,
+                };
+                let mut fields = serializer.serialize_struct("Change", 5)?;
+                fields.serialize_field("operation", change.operation.keyword())?;
+                fields.serialize_field("schema", &plan.schema)?;
+                fields.serialize_field("table", &plan.table)?;
+                fields.serialize_field("record", &self.columns(&plan.record, change.new))?;
+                fields.serialize_field("old_record", &self.columns(of_old, change.old))?;
+                fields.end()
+            }
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    fn columns(&self, columns: &'a [NamedReader], row: Option<Row<'a>>) -> Columns<'a> {
+        Columns {
+            columns,
+            row,
+            context: self.context,
+        }
+    }
+}
+
+/// An object with some of a row's columns; null where there is no row.
+struct Columns<'a> {
+    columns: &'a [NamedReader],
+    row: Option<Row<'a>>,
+    context: &'a Context<'a>,
+}
+
+impl Serialize for Columns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(row) = self.row else {
+            return serializer.serialize_unit();
+        };
+        let is_msgpack = !serializer.is_human_readable();
+        let mut map = serializer.serialize_map(Some(self.columns.len()))?;
+        for column in self.columns {
+            if is_msgpack {
+                self.context.check_key::<S>(&column.name)?;
+            }
+            map.serialize_entry(
+                &column.name,
+                &Field {
+                    value: column.reader.value(row),
+                    context: self.context,
+                },
+            )?;
+        }
+        map.end()
+    }
+}
+
+/// A column's value.
+struct Field<'a> {
+    value: Value<'a>,
+    context: &'a Context<'a>,
+}
+
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let context = self.context;
+        match self.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(boolean) => serializer.serialize_bool(boolean),
+            Value::Integer(integer) => Number::Integer(integer).serialize(serializer),
+            Value::Text(text) => serializer.serialize_str(&context.text::<S>(text)?),
+            Value::Jsonb(payload) => context.json(Some(Jsonb(payload))).serialize(serializer),
+            Value::Numeric(payload) => {
+                match Decimal::new(payload).map_err(|corrupt| context.corrupt::<S>(corrupt))? {
+                    Decimal::Finite(numeric) => serialize_numeric(&numeric, serializer),
+                    Decimal::Special(text) => serializer.serialize_str(text),
+                }
+            }
+        }
+    }
+}

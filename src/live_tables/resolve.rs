@@ -1,0 +1,163 @@
+//! From the names in a declaration to a table's columns.
+
+use crate::error::{Error, Why, shorten};
+use crate::live_tables::plan::NamedReader;
+use crate::live_tables::text::{Piece, Text};
+use crate::pg::call::trigger::{ColumnHandle, Table, primary_key};
+use crate::pg::encoding;
+use crate::pg::memory::Memory;
+use pgrx::pg_sys;
+use socketio_emitter_declaration::{Columns, Part, Template};
+
+/// Columns that a hint lists.
+const SHOWN: usize = 10;
+
+/// A table's columns with their names in UTF-8.
+pub struct NamedColumns(Vec<(String, ColumnHandle)>);
+
+impl NamedColumns {
+    pub fn of(table: &Table) -> Result<Self, Error> {
+        let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
+            Ok(name) => Ok((name.into_owned(), column)),
+            Err(_) => Err(Error::Encoding {
+                parameter: "columns",
+                encoding: encoding::database_encoding_name(),
+            }),
+        };
+        Ok(Self(
+            table
+                .columns()
+                .into_iter()
+                .map(named)
+                .collect::<Result<_, _>>()?,
+        ))
+    }
+
+    fn find(&self, wanted: &str) -> Option<&ColumnHandle> {
+        self.0
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, column)| column)
+    }
+
+    /// For somebody who named a column that isn't there.
+    fn hint(&self, wanted: &str) -> String {
+        let folded = |name: &str| name.to_lowercase();
+        if let Some((name, _)) = self
+            .0
+            .iter()
+            .find(|(name, _)| folded(name) == folded(wanted))
+        {
+            return format!(
+                "There is a column \"{name}\": write ${{{name}}} in a template, \"{name}\" in a list of columns."
+            );
+        }
+        let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        match names.split_at_checked(SHOWN) {
+            Some((first, rest)) if !rest.is_empty() => {
+                format!("Columns are: {} and {} more.", first.join(", "), rest.len())
+            }
+            _ => format!("Columns are: {}.", names.join(", ")),
+        }
+    }
+}
+
+/// Finds what a declaration names.
+pub struct Resolver<'a> {
+    /// Of the table that the trigger was declared on.
+    pub schema: String,
+    pub table: String,
+    pub columns: NamedColumns,
+    /// For what readers keep.
+    pub memory: &'a Memory,
+}
+
+impl Resolver<'_> {
+    pub fn text(&self, key: &str, template: &Template) -> Result<Text, Error> {
+        let pieces = template.parts().iter().map(|part| {
+            Ok(match part {
+                Part::Literal(text) => Piece::Literal(text.clone()),
+                Part::Operation => Piece::Operation,
+                Part::Schema => Piece::Literal(self.schema.clone()),
+                Part::Table => Piece::Literal(self.table.clone()),
+                Part::Column(name) => match self.columns.find(name) {
+                    Some(column) => Piece::Column(column.text_reader(self.memory)),
+                    None => return Err(self.no_column(key, Some(template.source()), name)),
+                },
+            })
+        });
+        Ok(Text(pieces.collect::<Result<_, _>>()?))
+    }
+
+    pub fn check_named(&self, columns: &Columns) -> Result<(), Error> {
+        for name in columns.named() {
+            if self.columns.find(name).is_none() {
+                return Err(self.no_column(columns.key(), None, name));
+            }
+        }
+        Ok(())
+    }
+
+    fn no_column(&self, key: &str, value: Option<&str>, column: &str) -> Error {
+        Error::misdeclared(
+            Why::NoColumn,
+            key,
+            value,
+            format!(
+                "names the column \"{}\", which the table doesn't have",
+                shorten(column)
+            ),
+            self.columns.hint(column),
+        )
+    }
+
+    pub fn readers(&self, chosen: impl Fn(&str) -> bool) -> Vec<NamedReader> {
+        self.columns
+            .0
+            .iter()
+            .filter(|(name, _)| chosen(name))
+            .map(|(name, column)| NamedReader {
+                name: name.clone(),
+                reader: column.reader(self.memory),
+            })
+            .collect()
+    }
+
+    /// `argument`: why it is needed.
+    pub fn key(
+        &self,
+        table: pg_sys::Oid,
+        argument: &str,
+        value: Option<&str>,
+        columns: &Columns,
+    ) -> Result<Vec<NamedReader>, Error> {
+        let names = primary_key(table);
+        if names.is_empty() {
+            return Err(Error::misdeclared(
+                Why::NoPrimaryKey,
+                argument,
+                value,
+                "needs a primary key, which the table doesn't have",
+                "Add a primary key to the table; or use payload=row, or payload=change with old=full.",
+            ));
+        }
+        let readers = self.readers(|name| {
+            names
+                .iter()
+                .any(|key| encoding::to_utf8(key).is_ok_and(|key| key == name))
+        });
+        if let Some(kept_back) = readers.iter().find(|reader| !columns.travels(&reader.name)) {
+            return Err(Error::misdeclared(
+                Why::Argument,
+                columns.key(),
+                None,
+                format!(
+                    "keeps back \"{}\", a column of the primary key, which {argument} sends",
+                    kept_back.name
+                ),
+                "Let the columns of the primary key travel.",
+            ));
+        }
+        Ok(readers)
+    }
+}

@@ -1,0 +1,124 @@
+//! Templates whose columns were found: rooms and events of a row.
+
+use crate::error::{Error, MAX_TEXT, Why, shorten};
+use crate::pg::call::trigger::Operation;
+use crate::pg::encoding;
+use crate::pg::table::column::TextReader;
+use crate::pg::table::row::Row;
+use socketio_emitter_protocol::check_broadcast_event;
+
+/// Bytes that a text of [`MAX_TEXT`] can have in the database's encoding: that may take more than UTF-8 does, but four for a
+/// character at most.
+const MOST_BYTES: usize = 4 * MAX_TEXT;
+
+/// A template of a table's trigger.
+#[derive(Debug)]
+pub struct Text(pub Vec<Piece>);
+
+#[derive(Debug)]
+pub enum Piece {
+    Literal(String),
+    Operation,
+    Column(TextReader),
+}
+
+impl Text {
+    /// An event that depends on no row is known from the start.
+    pub fn check_fixed_event(&self, key: &'static str) -> Result<(), Error> {
+        if !self.has_columns() {
+            for operation in Operation::ALL {
+                self.render_event(key, operation, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has_columns(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Column(_)))
+    }
+
+    /// Appends the columns' texts: a 0 for a null, a 1, the text and a 0, which no text has, for
+    /// others.
+    pub fn fingerprint(&self, row: Row<'_>, out: &mut Vec<u8>) {
+        for piece in &self.0 {
+            if let Piece::Column(reader) = piece {
+                reader.with_text(row, |text| {
+                    out.push(1);
+                    // What is longer is refused when it is rendered.
+                    out.extend_from_slice(&text[..text.len().min(MOST_BYTES + 1)]);
+                });
+                out.push(0);
+            }
+        }
+    }
+
+    /// An event's name; `None` as for [`Self::render`]. One that Socket.IO keeps for itself is an
+    /// error.
+    ///
+    /// `key`: the argument that the event is declared by.
+    pub fn render_event(
+        &self,
+        key: &'static str,
+        operation: Operation,
+        row: Option<Row<'_>>,
+    ) -> Result<Option<String>, Error> {
+        let event = self.render(key, operation, row)?;
+        if let Some(event) = &event {
+            check_broadcast_event(event).map_err(|_| {
+                Error::misdeclared(
+                    Why::Argument,
+                    key,
+                    None,
+                    format!("makes \"{}\", a reserved event name", shorten(event)),
+                    "Socket.IO raises events of this name itself; put something in front of it.",
+                )
+            })?;
+        }
+        Ok(event)
+    }
+
+    /// `None` if a column is null, or there is no row to have columns.
+    pub fn render(
+        &self,
+        parameter: &'static str,
+        operation: Operation,
+        row: Option<Row<'_>>,
+    ) -> Result<Option<String>, Error> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Operation => text.push_str(operation.name()),
+                Piece::Column(reader) => {
+                    let appended = row.and_then(|row| {
+                        reader.with_text(row, |bytes| append(&mut text, bytes, parameter))
+                    });
+                    match appended {
+                        None => return Ok(None),
+                        Some(appended) => appended?,
+                    }
+                }
+            }
+        }
+        Ok(Some(text))
+    }
+}
+
+/// `bytes`: in the database's encoding. `parameter`: what an error names.
+fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<(), Error> {
+    let too_long = Error::TooLongText {
+        argument: parameter,
+    };
+    if bytes.len() > MOST_BYTES {
+        return Err(too_long);
+    }
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| Error::Encoding {
+        parameter,
+        encoding: encoding::database_encoding_name(),
+    })?;
+    if text.len() + utf8.len() > MAX_TEXT {
+        return Err(too_long);
+    }
+    text.push_str(&utf8);
+    Ok(())
+}

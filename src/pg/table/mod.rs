@@ -1,0 +1,9 @@
+//! Tables, read and written without SQL.
+
+pub mod attachments;
+pub mod column;
+pub mod heap;
+pub mod index;
+pub mod row;
+pub mod sequence;
+pub mod varlena;

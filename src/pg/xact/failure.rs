@@ -1,0 +1,121 @@
+//! Errors that don't end what was begun: caught, looked at, and gone on from.
+
+use crate::pg::encoding::in_any_encoding;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use std::panic::AssertUnwindSafe;
+
+/// An ERROR that was caught.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    code: PgSqlErrorCode,
+    pub message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+/// Runs `work` and answers what it was raised in it. What Postgres has begun stays begun: the caller
+/// aborts the (sub)transaction.
+pub fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+    // SAFETY: a variable of the process. Callbacks that `work` registered and didn't take back belong to what the
+    // ERROR has left (PG_TRY in src/include/utils/elog.h does the same).
+    let callbacks = unsafe { pg_sys::error_context_stack };
+    let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(work())))
+        .catch_others(|error| Err(Failure::new(&error)))
+        .catch_rust_panic(|error| Err(Failure::new(&error)))
+        .execute();
+    // SAFETY: as above.
+    unsafe { pg_sys::error_context_stack = callbacks };
+    result
+}
+
+/// Runs `work` in a subtransaction, which is undone if an ERROR is raised in it: what `exec_stmt_block`
+/// of `src/pl/plpgsql/src/pl_exec.c` does for an EXCEPTION clause.
+pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+    // SAFETY: a subtransaction is ended in either way, and what was current before is so again.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = catch(work);
+        match result {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
+
+impl Failure {
+    fn new(error: &CaughtError) -> Self {
+        let report: &ErrorReportWithLevel = match error {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+            CaughtError::RustPanic { ereport, .. } => ereport,
+        };
+        Self {
+            code: report.sql_error_code(),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+        }
+    }
+
+    /// The five characters.
+    pub fn sqlstate(&self) -> String {
+        // Six bits each, from the lowest (MAKE_SQLSTATE in src/include/utils/elog.h).
+        let code = self.code as u32;
+        (0..5)
+            .map(|i| char::from(((code >> (6 * i)) & 0x3F) as u8 + b'0'))
+            .collect()
+    }
+
+    /// Whether the same may go well a little later, with nobody doing anything about the message: the
+    /// server lacks something, it shuts down, somebody holds a lock.
+    pub fn is_transient(&self) -> bool {
+        let sqlstate = self.sqlstate();
+        // A message may by itself be too large for the memory that there is.
+        if sqlstate == "53200" {
+            return false;
+        }
+        // Classes: invalid transaction state (read-only), transaction rollback, insufficient
+        // resources, operator intervention, system error; lock_not_available.
+        ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || self.is_lock_timeout()
+    }
+
+    /// Whether the statement was cancelled, by a timeout too, or the session told to end (class "operator intervention").
+    pub fn is_cancellation(&self) -> bool {
+        self.sqlstate().starts_with("57")
+    }
+
+    /// Whether somebody holds a lock (`lock_not_available`).
+    pub fn is_lock_timeout(&self) -> bool {
+        self.sqlstate() == "55P03"
+    }
+
+    /// Raises it again.
+    pub fn raise(self) -> ! {
+        let message = self.message.clone();
+        self.report(message).report(PgLogLevel::ERROR);
+        unreachable!("an ERROR doesn't return")
+    }
+
+    /// Writes a line into the server's log: `before`, and the message.
+    pub fn log(&self, before: &str) {
+        let message = format!("{before}: {}", self.message);
+        self.report(message).report(PgLogLevel::LOG);
+    }
+
+    fn report(&self, message: String) -> ErrorReport {
+        let mut report = ErrorReport::new(self.code, in_any_encoding(message), "socketio_emitter");
+        if let Some(detail) = &self.detail {
+            report = report.set_detail(in_any_encoding(detail.clone()));
+        }
+        if let Some(hint) = &self.hint {
+            report = report.set_hint(in_any_encoding(hint.clone()));
+        }
+        report
+    }
+}

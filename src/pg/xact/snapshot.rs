@@ -1,0 +1,87 @@
+//! What a transaction sees of others.
+
+use pgrx::pg_sys;
+
+/// A snapshot of now, whatever the isolation level of the transaction.
+#[derive(Debug)]
+pub struct Snapshot(pg_sys::Snapshot);
+
+/// Which transactions a snapshot saw as ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The first transaction that had not begun.
+    pub next: u64,
+    /// Those before it that were under way, prepared ones too.
+    pub running: Vec<u64>,
+}
+
+impl Snapshot {
+    /// Takes one for the time of `work`.
+    pub fn with_latest<R>(work: impl FnOnce(&Snapshot) -> R) -> R {
+        // SAFETY: registered and unregistered in pairs; after an ERROR Postgres does the latter.
+        unsafe {
+            let snapshot = Self(pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()));
+            let result = work(&snapshot);
+            pg_sys::UnregisterSnapshot(snapshot.0);
+            result
+        }
+    }
+
+    pub(in crate::pg) fn raw(&self) -> pg_sys::Snapshot {
+        self.0
+    }
+
+    /// The lists of the snapshot, with 64-bit numbers.
+    pub fn seen(&self) -> Seen {
+        // SAFETY: a live snapshot with as many transactions as it says.
+        unsafe {
+            let next = pg_sys::ReadNextFullTransactionId().value;
+            let snapshot = &*self.0;
+            let running = match snapshot.xcnt {
+                0 => &[],
+                count => std::slice::from_raw_parts(snapshot.xip, count as usize),
+            };
+            // A snapshot doesn't list the transaction that takes it.
+            let own = Some(pg_sys::GetTopTransactionIdIfAny())
+                .filter(|own| *own != pg_sys::InvalidTransactionId);
+            Seen {
+                next: widen(snapshot.xmax, next),
+                running: running
+                    .iter()
+                    .chain(&own)
+                    .map(|xid| widen(*xid, next))
+                    .collect(),
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the transaction had ended.
+    pub fn has_ended(&self, xid: u64) -> bool {
+        xid < self.next && !self.running.contains(&xid)
+    }
+}
+
+/// The current transaction's number, of the whole and not of a savepoint. Gives it one if it has none.
+pub fn current_xid() -> u64 {
+    // SAFETY: within a transaction; on a standby an ERROR.
+    unsafe { pg_sys::GetTopFullTransactionId().value }
+}
+
+/// `next`: any number that no transaction up to `xid` exceeds. A 32-bit number is one of the last 2^31
+/// (`FullXidRelativeTo` in `src/backend/utils/adt/xid8funcs.c`).
+fn widen(xid: pg_sys::TransactionId, next: u64) -> u64 {
+    let xid = u64::from(pg_sys_xid(xid));
+    let epoch = next >> 32;
+    let epoch = if xid > (next & 0xFFFF_FFFF) {
+        epoch.wrapping_sub(1)
+    } else {
+        epoch
+    };
+    epoch << 32 | xid
+}
+
+fn pg_sys_xid(xid: pg_sys::TransactionId) -> u32 {
+    xid.into_inner()
+}
