@@ -82,7 +82,8 @@ extern "C-unwind" fn _PG_init() {
     clippy::disallowed_types,
     reason = "a test that fails may take its server with it"
 )]
-mod pg_tests;
+#[path = "../pgrx-tests/in_server.rs"]
+mod in_server;
 
 /// What `cargo pgrx test` asks of a crate.
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A `jsonb` is walked where it lies: no text, no tree, in both wire forms.
 
-use crate::error::Error;
+use crate::error::{Error, ParameterError};
 use crate::pg::call::datum::{Bytea, Jsonb};
 use crate::pg::encoding;
 use crate::pg::process::interrupt;
@@ -114,19 +114,25 @@ impl<'a> Context<'a> {
     /// Text of the database, for the serializer.
     pub fn text<'t, S: Serializer>(&self, bytes: &'t [u8]) -> Result<Cow<'t, str>, S::Error> {
         encoding::to_utf8(bytes).map_err(|_| {
-            self.fail::<S>(Error::Encoding {
-                parameter: self.parameter,
-                encoding: encoding::database_encoding_name(),
-            })
+            self.fail::<S>(
+                ParameterError::Encoding {
+                    parameter: self.parameter,
+                    encoding: encoding::database_encoding_name(),
+                }
+                .into(),
+            )
         })
     }
 
     /// Refuses a key that servers can't decode from MessagePack.
     pub fn check_key<S: Serializer>(&self, key: &str) -> Result<(), S::Error> {
         if key == UNDECODABLE_KEY {
-            return Err(self.fail::<S>(Error::UndecodableKey {
-                parameter: self.parameter,
-            }));
+            return Err(self.fail::<S>(
+                ParameterError::UndecodableKey {
+                    parameter: self.parameter,
+                }
+                .into(),
+            ));
         }
         Ok(())
     }
@@ -136,10 +142,13 @@ impl<'a> Context<'a> {
         let count = self.sent_binaries.get() + 1;
         self.sent_binaries.set(count);
         if count > self.max_binaries {
-            return Err(self.fail::<S>(Error::TooManyBinaries {
-                parameter: self.parameter,
-                max: self.max_binaries,
-            }));
+            return Err(self.fail::<S>(
+                ParameterError::TooManyBinaries {
+                    parameter: self.parameter,
+                    max: self.max_binaries,
+                }
+                .into(),
+            ));
         }
         Ok(())
     }
@@ -155,16 +164,20 @@ impl<'a> Context<'a> {
     }
 
     fn placeholder_error(&self, error: PlaceholderError) -> Error {
-        Error::Placeholder {
+        ParameterError::Placeholder {
             parameter: self.parameter,
             error,
         }
+        .into()
     }
 
     pub fn corrupt<S: Serializer>(&self, _: Corrupt) -> S::Error {
-        self.fail::<S>(Error::CorruptJsonb {
-            parameter: self.parameter,
-        })
+        self.fail::<S>(
+            ParameterError::CorruptJsonb {
+                parameter: self.parameter,
+            }
+            .into(),
+        )
     }
 }
 
@@ -228,9 +241,12 @@ impl Serialize for Node<'_> {
             interrupt::check_stack();
         }
         if self.depth >= MAX_DEPTH && matches!(self.value, Value::Array(_) | Value::Object(_)) {
-            return Err(context.fail::<S>(Error::TooDeep {
-                parameter: context.parameter,
-            }));
+            return Err(context.fail::<S>(
+                ParameterError::TooDeep {
+                    parameter: context.parameter,
+                }
+                .into(),
+            ));
         }
         // Of values there may be millions, some of which take long.
         interrupt::check();

@@ -2,7 +2,7 @@
 
 use crate::api::params;
 use crate::delivery;
-use crate::error::Error;
+use crate::error::ParameterError;
 use crate::pg::xact::transaction;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -16,7 +16,7 @@ use pgrx::prelude::*;
 fn sio_cleanup(max_age: default!(Option<Interval>, "'30 seconds'")) -> Result<i64, ErrorReport> {
     let max_age = params::required(max_age, "max_age")?;
     if max_age.as_micros() < 0 {
-        return Err(Error::Value {
+        return Err(ParameterError::Value {
             parameter: "max_age",
             value: format!("{} microseconds", max_age.as_micros()),
             wanted: "zero or more",

@@ -3,7 +3,7 @@
 use crate::api::emit::Broadcast;
 use crate::api::params;
 use crate::delivery;
-use crate::error::Error;
+use crate::error::ParameterError;
 use crate::pg::call::datum::{ByteaArray, Jsonb, Text, TextArray};
 use crate::pg::call::result::{JsonbResult, TextResult};
 use crate::settings;
@@ -64,7 +64,7 @@ fn sio_encode<'a>(
 fn sio_buffer(num: Option<i32>) -> Result<JsonbResult, ErrorReport> {
     let num = params::required(num, "num")?;
     if num < 0 {
-        return Err(Error::Value {
+        return Err(ParameterError::Value {
             parameter: "num",
             value: num.to_string(),
             wanted: "0 or more",

@@ -1,6 +1,6 @@
 //! Arguments of SQL functions, checked.
 
-use crate::error::Error;
+use crate::error::{Error, ParameterError};
 use crate::payload::{Argument, Context};
 use crate::pg::call::datum::{ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
 use crate::pg::encoding;
@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 /// A parameter without which the call means nothing.
 pub fn required<T>(value: Option<T>, parameter: &'static str) -> Result<T, Error> {
-    value.ok_or(Error::Null { parameter })
+    value.ok_or(ParameterError::Null { parameter }.into())
 }
 
 /// A required text as UTF-8.
@@ -70,7 +70,7 @@ fn distinct(rooms: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
 pub fn target_rooms(value: Option<TextArray<'_>>) -> Result<Vec<Cow<'_, str>>, Error> {
     let rooms = rooms(value, "rooms")?;
     if rooms.is_empty() && settings::require_rooms() {
-        return Err(Error::EmptyRooms);
+        return Err(ParameterError::EmptyRooms.into());
     }
     Ok(rooms)
 }
@@ -118,9 +118,12 @@ fn list_of<'l, 'a: 'l, T: Varlena<'a> + 'l>(
 ) -> Result<impl Iterator<Item = Result<T, Error>> + 'l, Error> {
     one_dimension(list, parameter)?;
     Ok(list.iter().enumerate().map(move |(i, item)| {
-        item.ok_or(Error::NullElement {
-            parameter,
-            element: i + 1,
+        item.ok_or_else(|| {
+            ParameterError::NullElement {
+                parameter,
+                element: i + 1,
+            }
+            .into()
         })
     }))
 }
@@ -128,17 +131,21 @@ fn list_of<'l, 'a: 'l, T: Varlena<'a> + 'l>(
 fn one_dimension<T>(list: &Elements<'_, T>, parameter: &'static str) -> Result<(), Error> {
     let dimensions = list.dimensions;
     if dimensions > 1 {
-        return Err(Error::Dimensions {
+        return Err(ParameterError::Dimensions {
             parameter,
             dimensions,
-        });
+        }
+        .into());
     }
     Ok(())
 }
 
 fn utf8<'a>(Text(bytes): Text<'a>, parameter: &'static str) -> Result<Cow<'a, str>, Error> {
-    encoding::to_utf8(bytes).map_err(|_| Error::Encoding {
-        parameter,
-        encoding: encoding::database_encoding_name(),
+    encoding::to_utf8(bytes).map_err(|_| {
+        ParameterError::Encoding {
+            parameter,
+            encoding: encoding::database_encoding_name(),
+        }
+        .into()
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::api::params;
 use crate::delivery::{self, queue};
-use crate::error::Error;
+use crate::error::ParameterError;
 use crate::pg::call::result::TextResult;
 use crate::pg::encoding::in_any_encoding;
 use crate::pg::xact::transaction;
@@ -23,7 +23,7 @@ use std::time::Duration;
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_deliver(max_messages: default!(Option<i32>, 10000)) -> Result<i64, ErrorReport> {
     let max = params::required(max_messages, "max_messages")?;
-    let max = usize::try_from(max).map_err(|_| Error::Value {
+    let max = usize::try_from(max).map_err(|_| ParameterError::Value {
         parameter: "max_messages",
         value: max.to_string(),
         wanted: "0 or more",
@@ -43,7 +43,7 @@ fn sio_wait_delivered(
 ) -> Result<bool, ErrorReport> {
     let microseconds = params::required(timeout, "timeout")?.as_micros();
     let microseconds =
-        u64::try_from(microseconds.min(u64::MAX.into())).map_err(|_| Error::Value {
+        u64::try_from(microseconds.min(u64::MAX.into())).map_err(|_| ParameterError::Value {
             parameter: "timeout",
             value: format!("{microseconds} microseconds"),
             wanted: "zero or more",

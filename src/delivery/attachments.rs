@@ -3,7 +3,7 @@
 //! Written without SQL, so that the caller needs no privilege on the table, and nothing that anybody has attached to it
 //! is run: see [`crate::pg::table::attachments`].
 
-use crate::error::Error;
+use crate::error::{AttachmentsError, Error};
 use crate::pg::process::alloc;
 use crate::pg::table::attachments::{Payload, Table, Unfit};
 use crate::pg::table::heap::{Access, Field, Tid};
@@ -56,12 +56,15 @@ fn current_oid() -> Result<pg_sys::Oid, Error> {
     };
     schema
         .and_then(|schema| catalog::relation_oid(schema, relation))
-        .ok_or_else(|| Error::MissingTable {
-            name: encoding::display(if setting.is_empty() {
-                relation
-            } else {
-                &setting
-            }),
+        .ok_or_else(|| {
+            AttachmentsError::Missing {
+                name: encoding::display(if setting.is_empty() {
+                    relation
+                } else {
+                    &setting
+                }),
+            }
+            .into()
         })
 }
 
@@ -74,25 +77,26 @@ fn explain(unfit: Unfit, table: pg_sys::Oid) -> Error {
         || format!("with OID {table}"),
         |name| encoding::display(&name),
     );
-    match unfit {
-        Unfit::Gone => Error::MissingTable { name },
-        Unfit::NotATable => Error::NotATable { name },
-        Unfit::Column(column, wanted) => Error::TableShape {
+    let error = match unfit {
+        Unfit::Gone => AttachmentsError::Missing { name },
+        Unfit::NotATable => AttachmentsError::NotATable { name },
+        Unfit::Column(column, wanted) => AttachmentsError::Shape {
             name,
             column,
             wanted,
         },
-        Unfit::Code(what) => Error::TableRunsCode {
+        Unfit::Code(what) => AttachmentsError::RunsCode {
             name,
             what: encoding::display_bytes(&what),
         },
-        Unfit::IdsExhausted => Error::IdsExhausted { name },
-        Unfit::NoSequence(sequence) => Error::NoSequencePrivilege {
+        Unfit::IdsExhausted => AttachmentsError::IdsExhausted { name },
+        Unfit::NoSequence(sequence) => AttachmentsError::NoSequencePrivilege {
             name,
             sequence: catalog::qualified_name(sequence)
                 .map_or_else(String::new, |name| encoding::display(&name)),
         },
-    }
+    };
+    error.into()
 }
 
 /// Whether messages are stored in that table.

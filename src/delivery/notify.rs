@@ -1,6 +1,6 @@
 //! NOTIFY: the channel's name as LISTEN has it, the text in the database's encoding.
 
-use crate::error::Error;
+use crate::error::{Error, ParameterError};
 use crate::pg::encoding::{self, Unconvertible};
 use crate::pg::notify::{self, CHANNEL_LIMIT};
 use crate::pg::process::alloc;
@@ -37,10 +37,11 @@ pub fn send(channel: &CStr, mut text: Vec<u8>) {
 }
 
 fn unconvertible(parameter: &'static str, _: Unconvertible) -> Error {
-    Error::Encoding {
+    ParameterError::Encoding {
         parameter,
         encoding: encoding::database_encoding_name(),
     }
+    .into()
 }
 
 /// Text without a NUL, as C has it.

@@ -2,7 +2,7 @@
 //! through the queue.
 
 use crate::delivery::{attachments, notify, queue, sequence};
-use crate::error::Error;
+use crate::error::{Error, ParameterError};
 use crate::payload::Context;
 use crate::pg::encoding;
 use crate::pg::process::{alloc, interrupt};
@@ -191,5 +191,7 @@ fn attachment<A: Serialize>(
 }
 
 fn reason(error: EncodeError, context: &Context<'_>) -> Error {
-    context.take_failure().unwrap_or(Error::Encode(error))
+    context
+        .take_failure()
+        .unwrap_or(ParameterError::Encode(error).into())
 }

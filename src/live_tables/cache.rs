@@ -1,6 +1,6 @@
 //! The plans of this session's triggers: what a trigger's text means is found out once.
 
-use crate::error::Error;
+use crate::error::{Error, LiveTableError, ParameterError};
 use crate::live_tables::plan::Plan;
 use crate::pg::call::trigger::Firing;
 use crate::pg::catalog::invalidation;
@@ -49,11 +49,11 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
     }
     let before = INVALIDATIONS.get();
-    let arguments = firing.arguments().ok_or(Error::TooManyArguments)?;
+    let arguments = firing.arguments().ok_or(LiveTableError::TooManyArguments)?;
     let arguments = arguments
         .iter()
         .map(|argument| {
-            encoding::to_utf8(argument.to_bytes()).map_err(|_| Error::Encoding {
+            encoding::to_utf8(argument.to_bytes()).map_err(|_| ParameterError::Encoding {
                 parameter: "arguments",
                 encoding: encoding::database_encoding_name(),
             })

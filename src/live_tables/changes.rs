@@ -1,7 +1,7 @@
 //! The trigger function.
 
 use crate::delivery;
-use crate::error::Error;
+use crate::error::{Error, LiveTableError};
 use crate::live_tables::batches::Batches;
 use crate::live_tables::cache;
 use crate::live_tables::plan::{Plan, Recipients};
@@ -29,7 +29,7 @@ use std::borrow::Cow;
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
     let Called(Some(firing)) = called else {
-        return Err(Error::TriggerProtocol {
+        return Err(LiveTableError::TriggerProtocol {
             problem: "sio_emit_changes() was not called by a trigger",
             hint: "CREATE TRIGGER ... EXECUTE FUNCTION sio_emit_changes(...), or sio_watch(), makes one.",
         }
@@ -46,10 +46,10 @@ fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
 
 fn emit(firing: &Firing<'_>) -> Result<(), Error> {
     if !firing.is_after() {
-        return Err(Error::TriggerProtocol {
+        return Err(LiveTableError::TriggerProtocol {
             problem: "sio_emit_changes() must be called after the change",
             hint: "Create it as an AFTER trigger: what a BEFORE trigger sees may still change or not come to pass.",
-        });
+        }.into());
     }
     let plan = &*cache::plan_of(firing)?;
     match firing.operation() {
@@ -174,17 +174,17 @@ fn emit_statement(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Res
 }
 
 fn missing_new_table() -> Error {
-    Error::TriggerProtocol {
+    LiveTableError::TriggerProtocol {
         problem: "sio_emit_changes() for each statement needs the transition table NEW TABLE",
         hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (and OLD TABLE AS sio_old for UPDATE), or FOR EACH ROW.",
-    }
+    }.into()
 }
 
 fn missing_old_table() -> Error {
-    Error::TriggerProtocol {
+    LiveTableError::TriggerProtocol {
         problem: "sio_emit_changes() for each statement needs the transition table OLD TABLE",
         hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old: deletes need it, and updates with payload=change, left_event or unchanged=skip. Or FOR EACH ROW.",
-    }
+    }.into()
 }
 
 /// Whether the row is to be passed over, because the update changed nothing.

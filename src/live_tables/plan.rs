@@ -1,6 +1,6 @@
 //! A declaration that has met its table: columns found, ready to be read from rows.
 
-use crate::error::{Error, Why};
+use crate::error::{Error, LiveTableError, Why};
 use crate::live_tables::record::Change;
 use crate::live_tables::resolve::{NamedColumns, Resolver};
 use crate::live_tables::text::Text;
@@ -183,13 +183,14 @@ impl Plan {
         if !self.event.has_columns() {
             return Ok(());
         }
-        Err(Error::misdeclared(
+        Err(LiveTableError::misdeclared(
             Why::Argument,
             "event",
             None,
             "depends on a column, and TRUNCATE has no row",
             "Declare the trigger for TRUNCATE apart, with an event of its own.",
-        ))
+        )
+        .into())
     }
 
     /// Appends what the events and the rooms of a change depend on: changes of a statement that are
@@ -212,13 +213,13 @@ impl Plan {
     ) -> Result<Recipients, Error> {
         if self.rooms.is_empty() {
             if settings::require_rooms() {
-                return Err(Error::misdeclared(
+                return Err(LiveTableError::misdeclared(
                     Why::Argument,
                     "room",
                     None,
                     "is missing while socketio_emitter.require_rooms is on",
                     "Without a room, every client of the namespace gets the events; declare rooms, or turn the setting off.",
-                ));
+                ).into());
             }
             return Ok(Recipients::Everyone);
         }

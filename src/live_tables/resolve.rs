@@ -1,6 +1,6 @@
 //! From the names in a declaration to a table's columns.
 
-use crate::error::{Error, Why, shorten};
+use crate::error::{Error, LiveTableError, ParameterError, Why, shorten};
 use crate::live_tables::plan::NamedReader;
 use crate::live_tables::text::{Piece, Text};
 use crate::pg::call::trigger::{ColumnHandle, Table, primary_key};
@@ -19,7 +19,7 @@ impl NamedColumns {
     pub fn of(table: &Table) -> Result<Self, Error> {
         let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
             Ok(name) => Ok((name.into_owned(), column)),
-            Err(_) => Err(Error::Encoding {
+            Err(_) => Err(ParameterError::Encoding {
                 parameter: "columns",
                 encoding: encoding::database_encoding_name(),
             }),
@@ -99,7 +99,7 @@ impl Resolver<'_> {
     }
 
     fn no_column(&self, key: &str, value: Option<&str>, column: &str) -> Error {
-        Error::misdeclared(
+        LiveTableError::misdeclared(
             Why::NoColumn,
             key,
             value,
@@ -109,6 +109,7 @@ impl Resolver<'_> {
             ),
             self.columns.hint(column),
         )
+        .into()
     }
 
     pub fn readers(&self, chosen: impl Fn(&str) -> bool) -> Vec<NamedReader> {
@@ -133,13 +134,13 @@ impl Resolver<'_> {
     ) -> Result<Vec<NamedReader>, Error> {
         let names = primary_key(table);
         if names.is_empty() {
-            return Err(Error::misdeclared(
+            return Err(LiveTableError::misdeclared(
                 Why::NoPrimaryKey,
                 argument,
                 value,
                 "needs a primary key, which the table doesn't have",
                 "Add a primary key to the table; or use payload=row, or payload=change with old=full.",
-            ));
+            ).into());
         }
         let readers = self.readers(|name| {
             names
@@ -147,7 +148,7 @@ impl Resolver<'_> {
                 .any(|key| encoding::to_utf8(key).is_ok_and(|key| key == name))
         });
         if let Some(kept_back) = readers.iter().find(|reader| !columns.travels(&reader.name)) {
-            return Err(Error::misdeclared(
+            return Err(LiveTableError::misdeclared(
                 Why::Argument,
                 columns.key(),
                 None,
@@ -156,7 +157,8 @@ impl Resolver<'_> {
                     kept_back.name
                 ),
                 "Let the columns of the primary key travel.",
-            ));
+            )
+            .into());
         }
         Ok(readers)
     }

@@ -1,6 +1,6 @@
 //! Templates whose columns were found: rooms and events of a row.
 
-use crate::error::{Error, MAX_TEXT, Why, shorten};
+use crate::error::{Error, LiveTableError, MAX_TEXT, ParameterError, Why, shorten};
 use crate::pg::call::trigger::Operation;
 use crate::pg::encoding;
 use crate::pg::table::column::TextReader;
@@ -65,7 +65,7 @@ impl Text {
         let event = self.render(key, operation, row)?;
         if let Some(event) = &event {
             check_broadcast_event(event).map_err(|_| {
-                Error::misdeclared(
+                LiveTableError::misdeclared(
                     Why::Argument,
                     key,
                     None,
@@ -106,18 +106,18 @@ impl Text {
 
 /// `bytes`: in the database's encoding. `parameter`: what an error names.
 fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<(), Error> {
-    let too_long = Error::TooLongText {
+    let too_long = LiveTableError::TooLongText {
         argument: parameter,
     };
     if bytes.len() > MOST_BYTES {
-        return Err(too_long);
+        return Err(too_long.into());
     }
-    let utf8 = encoding::to_utf8(bytes).map_err(|_| Error::Encoding {
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::Encoding {
         parameter,
         encoding: encoding::database_encoding_name(),
     })?;
     if text.len() + utf8.len() > MAX_TEXT {
-        return Err(too_long);
+        return Err(too_long.into());
     }
     text.push_str(&utf8);
     Ok(())

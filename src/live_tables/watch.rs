@@ -1,7 +1,7 @@
 //! A watch: the triggers that emit a table's changes, made, replaced and dropped together.
 
 use crate::delivery;
-use crate::error::{Error, Misdeclared};
+use crate::error::{Error, LiveTableError, Misdeclared, ParameterError};
 use crate::live_tables::plan::Plan;
 use crate::pg::call::spi;
 use crate::pg::call::trigger::{Operation, Table, Trigger};
@@ -41,11 +41,12 @@ impl Level {
         match level {
             "row" => Ok(Self::Row),
             "statement" => Ok(Self::Statement),
-            other => Err(Error::Value {
+            other => Err(ParameterError::Value {
                 parameter: "level",
                 value: format!("\"{other}\""),
                 wanted: "row or statement",
-            }),
+            }
+            .into()),
         }
     }
 }
@@ -135,9 +136,10 @@ impl Watch {
             return Err(no_table(table));
         }
         if !catalog::is_owned(table) {
-            return Err(Error::NotOwner {
+            return Err(LiveTableError::NotOwner {
                 table: display_name(table),
-            });
+            }
+            .into());
         }
         catalog::lock(table, catalog::Lock::DropTrigger);
         if catalog::names(table).is_none() {
@@ -169,7 +171,7 @@ impl Watch {
         existing: &[Existing],
         function: &Function,
     ) -> Result<(), Error> {
-        let foreign = |table: pg_sys::Oid, trigger: &Existing| Error::ForeignTrigger {
+        let foreign = |table: pg_sys::Oid, trigger: &Existing| LiveTableError::ForeignTrigger {
             trigger: encoding::display(&trigger.name),
             table: display_name(table),
         };
@@ -180,12 +182,12 @@ impl Watch {
             .filter(is_wanted)
             .find(|other| other.watch.as_deref() != Some(own))
         {
-            return Err(foreign(self.table, other));
+            return Err(foreign(self.table, other).into());
         }
         for partition in catalog::lock_partitions(self.table) {
             let others = Existing::of(partition, function);
             if let Some(other) = others.iter().filter(is_wanted).find(|other| !other.is_copy) {
-                return Err(foreign(partition, other));
+                return Err(foreign(partition, other).into());
             }
         }
         Ok(())
@@ -231,11 +233,11 @@ impl Watch {
         for trigger in &wanted {
             let length = in_database_encoding(&trigger.name)?.len();
             if trigger.name.is_empty() || length > NAME_LIMIT {
-                return Err(Error::Value {
+                return Err(ParameterError::Value {
                     parameter: "name",
                     value: format!("\"{}\"", self.name),
                     wanted: "a name of 1 to 63 bytes, with _insert and the like behind it where there are several triggers",
-                });
+                }.into());
             }
         }
         Ok(wanted)
@@ -265,11 +267,12 @@ fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
         .iter()
         .find(|op| !all.iter().any(|known| known.name() == op.as_ref()));
     if ops.is_empty() || unknown.is_some() {
-        return Err(Error::Value {
+        return Err(ParameterError::Value {
             parameter: "ops",
             value: unknown.map_or("empty".to_owned(), |op| format!("\"{op}\"")),
             wanted: "a list of insert, update, delete, truncate",
-        });
+        }
+        .into());
     }
     Ok(all
         .into_iter()
@@ -295,10 +298,13 @@ fn check_left_event(declaration: &Declaration, ops: &[Operation]) -> Result<(), 
 /// The error as `sio_watch` words it.
 fn in_call(error: Error) -> Error {
     match error {
-        Error::Misdeclared(misdeclared) => Error::Misdeclared(Misdeclared {
-            in_call: true,
-            ..misdeclared
-        }),
+        Error::LiveTable(LiveTableError::Misdeclared(misdeclared)) => {
+            LiveTableError::Misdeclared(Misdeclared {
+                in_call: true,
+                ..misdeclared
+            })
+            .into()
+        }
         other => other,
     }
 }
@@ -308,25 +314,28 @@ fn check_table(table: pg_sys::Oid) -> Result<(), Error> {
         return Err(no_table(table));
     }
     if delivery::is_attachments_table(table) {
-        return Err(Error::WatchedAttachments);
+        return Err(LiveTableError::WatchedAttachments.into());
     }
     if !catalog::has_rows_with_triggers(table) {
-        return Err(Error::NotWatchable {
+        return Err(LiveTableError::NotWatchable {
             name: display_name(table),
-        });
+        }
+        .into());
     }
     if !catalog::may_create_triggers(table) {
-        return Err(Error::NoTriggerRight {
+        return Err(LiveTableError::NoTriggerRight {
             table: display_name(table),
-        });
+        }
+        .into());
     }
     Ok(())
 }
 
 fn no_table(table: pg_sys::Oid) -> Error {
-    Error::NoSuchTable {
+    LiveTableError::NoSuchTable {
         oid: table.to_u32(),
     }
+    .into()
 }
 
 /// Of a table that is there.
@@ -437,8 +446,9 @@ fn in_database_encoding(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn unconvertible() -> Error {
-    Error::Encoding {
+    ParameterError::Encoding {
         parameter: "name",
         encoding: encoding::database_encoding_name(),
     }
+    .into()
 }

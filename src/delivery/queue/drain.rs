@@ -4,7 +4,7 @@ use super::relations::Relations;
 use super::sent::Sent;
 use super::{be_the_deliverer, column, failed, totals};
 use crate::delivery::{attachments, notify};
-use crate::error::Error;
+use crate::error::{Error, QueueError};
 use crate::pg::memory::Memory;
 use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
 use crate::pg::process::interrupt;
@@ -13,7 +13,6 @@ use crate::pg::xact::failure::Failure;
 use crate::pg::xact::lock::Wait;
 use crate::pg::xact::snapshot::{Seen, Snapshot};
 use socketio_emitter_protocol::header;
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -163,16 +162,15 @@ impl Drain {
     /// transaction must not commit then.
     pub fn batch(&mut self) -> Progress {
         self.begin();
-        let _under_way = UnderWay::new();
         match self.try_batch() {
             Ok(progress) => progress,
             // It was dropped while this transaction waited for its lock; there may be another one.
-            Err(Error::NoQueue) => {
+            Err(Error::Queue(QueueError::Missing)) => {
                 let gone = self.relations;
                 match self.find_relations() {
                     None => Progress::NoExtension,
                     now if now != gone => Progress::Sent { more: true },
-                    _ => Error::NoQueue.raise(),
+                    _ => Error::from(QueueError::Missing).raise(),
                 }
             }
             Err(error) => error.raise(),
@@ -455,32 +453,6 @@ impl Drain {
     }
 }
 
-thread_local! {
-    static UNDER_WAY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// While it lives, this session is sending a batch.
-struct UnderWay;
-
-impl UnderWay {
-    fn new() -> Self {
-        UNDER_WAY.set(true);
-        Self
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        // It calls nothing of Postgres.
-        UNDER_WAY.set(false);
-    }
-}
-
-/// Whether this session is sending a batch: a trigger of the attachments table may ask.
-pub fn is_under_way() -> bool {
-    UNDER_WAY.get()
-}
-
 /// What a message takes.
 struct Size {
     /// All of it.
@@ -491,7 +463,7 @@ struct Size {
 
 /// Sends one message.
 fn send(row: &Row<'_>) -> Result<Size, Error> {
-    let field = |column| row.field(column).ok_or(Error::AlteredQueue);
+    let field = |column| row.field(column).ok_or(QueueError::Altered);
     let channel = notify::c_string(field(column::CHANNEL)?.bytes().to_vec());
     let message = field(column::MESSAGE)?.bytes();
     let (text, bytes) = match row.field(column::PAYLOAD) {
@@ -499,7 +471,7 @@ fn send(row: &Row<'_>) -> Result<Size, Error> {
         Some(payload) => {
             let table = row
                 .oid(column::ATTACHMENTS_TABLE)
-                .ok_or(Error::AlteredQueue)?;
+                .ok_or(QueueError::Altered)?;
             let id = attachments::insert_into(table, payload)?;
             (header(message, id), payload.size())
         }

@@ -2,7 +2,7 @@
 
 use super::relations::Relations;
 use super::{column, text};
-use crate::error::Error;
+use crate::error::{Error, QueueError};
 use crate::pg::process::interrupt;
 use crate::pg::table::heap::{Access, Row, Tid, Value, Xids};
 use crate::pg::xact::failure::Failure;
@@ -70,7 +70,7 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
         ]);
     })?;
     if !served {
-        return Err(Error::AlteredQueue);
+        return Err(QueueError::Altered.into());
     }
     queue.close();
     if count > 0 {

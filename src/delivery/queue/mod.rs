@@ -13,7 +13,7 @@ pub use drain::{Drain, Next, Progress};
 pub use failed::{discard, retry};
 
 use crate::delivery::notify::in_database_encoding;
-use crate::error::Error;
+use crate::error::{Error, QueueError};
 use crate::pg::process::interrupt;
 use crate::pg::table::heap::{Access, Value, Xids};
 use crate::pg::table::sequence;
@@ -92,7 +92,7 @@ impl Place {
             }),
         ]);
         if !served {
-            return Err(Error::AlteredQueue);
+            return Err(QueueError::Altered.into());
         }
         queue.close();
         session::wake_at_commit();
@@ -135,10 +135,6 @@ pub fn exists() -> bool {
 
 /// Sends up to `max` messages within the caller's transaction and answers how many.
 pub fn deliver(max: usize) -> Result<i64, Error> {
-    // A trigger of the attachments table would send what the batch around it sends, too.
-    if drain::is_under_way() {
-        return Err(Error::Delivering);
-    }
     let relations = Relations::required()?;
     be_the_deliverer(&relations, Wait::Yes);
     // What the transaction has queued itself is sent, too.

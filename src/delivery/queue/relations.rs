@@ -1,6 +1,6 @@
 //! Where the queue is in this database.
 
-use crate::error::Error;
+use crate::error::{Error, QueueError};
 use crate::pg::catalog;
 use crate::pg::catalog::invalidation::{self, Remembered};
 use crate::pg::table::heap::{Access, Heap};
@@ -65,7 +65,7 @@ impl Relations {
 
     /// For a call of a function of the extension.
     pub fn required() -> Result<Self, Error> {
-        Self::find().ok_or(Error::NoQueue)
+        Self::find().ok_or(QueueError::Missing.into())
     }
 
     pub fn queue_oid(&self) -> pg_sys::Oid {
@@ -121,7 +121,7 @@ const TOTALS: &[pg_sys::Oid] = &[pg_sys::INT8OID; 3];
 
 /// A table with other columns, which its owner has altered, would be read as what it isn't.
 fn open(table: pg_sys::Oid, columns: &[pg_sys::Oid], access: Access) -> Result<Heap, Error> {
-    Heap::open(table, columns, access).ok_or(Error::NoQueue)
+    Heap::open(table, columns, access).ok_or(QueueError::Missing.into())
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {

@@ -1,0 +1,130 @@
+//! What a call is refused for, by domain, and the one place where a refusal becomes an ERROR of Postgres.
+//!
+//! Settings are refused in `pg/guc.rs`.
+
+mod attachments;
+mod live_tables;
+mod parameters;
+mod queue;
+
+pub use attachments::AttachmentsError;
+pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
+pub use parameters::ParameterError;
+pub use queue::QueueError;
+
+use crate::pg::encoding::in_any_encoding;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+/// Refusals of a call. In all of them nothing was sent and nothing stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    Parameter(ParameterError),
+    Attachments(AttachmentsError),
+    Queue(QueueError),
+    LiveTable(LiveTableError),
+    /// Any of these, in a trigger.
+    InTrigger {
+        trigger: String,
+        table: String,
+        error: Box<Error>,
+    },
+}
+
+/// How Postgres reports it: message and hint in UTF-8.
+struct Description {
+    code: PgSqlErrorCode,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// Raises it, where there is no caller to return it to.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an ERROR does not return")
+    }
+
+    fn describe(self) -> Description {
+        match self {
+            Self::Parameter(error) => error.describe(),
+            Self::Attachments(error) => error.describe(),
+            Self::Queue(error) => error.describe(),
+            Self::LiveTable(error) => error.describe(),
+            Self::InTrigger {
+                trigger,
+                table,
+                error,
+            } => {
+                let mut description = error.describe();
+                description.message = format!(
+                    "trigger \"{trigger}\" of table \"{table}\": {}",
+                    description.message
+                );
+                description
+            }
+        }
+    }
+}
+
+impl From<ParameterError> for Error {
+    fn from(error: ParameterError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
+impl From<AttachmentsError> for Error {
+    fn from(error: AttachmentsError) -> Self {
+        Self::Attachments(error)
+    }
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error)
+    }
+}
+
+impl From<LiveTableError> for Error {
+    fn from(error: LiveTableError) -> Self {
+        Self::LiveTable(error)
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let Description {
+            code,
+            message,
+            hint,
+        } = error.describe();
+        let report = Self::new(code, in_any_encoding(message), "socketio_emitter");
+        match hint {
+            Some(hint) => report.set_hint(in_any_encoding(hint)),
+            None => report,
+        }
+    }
+}
+
+/// Characters of a value that an error repeats.
+const SHOWN: usize = 60;
+
+/// The start of a value from a call, fit for one line of a message.
+pub fn shorten(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+impl From<ParameterError> for ErrorReport {
+    fn from(error: ParameterError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<LiveTableError> for ErrorReport {
+    fn from(error: LiveTableError) -> Self {
+        Error::from(error).into()
+    }
+}
