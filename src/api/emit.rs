@@ -8,7 +8,7 @@ use crate::pg::call::datum::{Bytea, ByteaArray, Jsonb, JsonbArray, Text, TextArr
 use crate::settings;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_protocol::{Flags, Operation, Target, check_broadcast_event};
+use socketio_emitter_protocol::{Action, Flags, Target, check_broadcast_event};
 use std::borrow::Cow;
 use std::ffi::CStr;
 
@@ -117,8 +117,8 @@ impl<'a> Broadcast<'a> {
         })
     }
 
-    pub fn operation<'m, A>(&'m self, args: &'m [A]) -> Operation<'m, A> {
-        Operation::Emit {
+    pub fn action<'m, A>(&'m self, args: &'m [A]) -> Action<'m, A> {
+        Action::Emit {
             event: &self.event,
             args,
             target: Target {
@@ -135,6 +135,6 @@ impl<'a> Broadcast<'a> {
         args: &[Argument<'_>],
         context: &Context<'_>,
     ) -> Result<(), Error> {
-        delivery::send(function, &self.namespace, self.operation(args), context)
+        delivery::send(function, &self.namespace, self.action(args), context)
     }
 }

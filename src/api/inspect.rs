@@ -45,7 +45,7 @@ fn sio_encode<'a>(
     let args = payload.map(|payload| context.json(Some(payload)));
     let preview = delivery::preview(
         &broadcast.namespace,
-        broadcast.operation(args.as_slice()),
+        broadcast.action(args.as_slice()),
         &context,
     )?;
     let row = (

@@ -7,7 +7,7 @@ use crate::payload::{Argument, Context};
 use crate::pg::call::datum::{ByteaArray, Jsonb, JsonbArray, Text};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_protocol::{Operation, check_server_side_event};
+use socketio_emitter_protocol::{Action, check_server_side_event};
 use std::ffi::CStr;
 
 /// Raises an event on every server of the namespace (`io.of(ns).on(event, …)`).
@@ -61,9 +61,9 @@ fn send(
     let namespace = params::namespace(ns)?;
     let event = params::text(event, "event")?;
     check_server_side_event(&event)?;
-    let operation = Operation::ServerSideEmit {
+    let action = Action::ServerSideEmit {
         event: &event,
         args,
     };
-    delivery::send(function, &namespace, operation, context)
+    delivery::send(function, &namespace, action, context)
 }

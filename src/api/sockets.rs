@@ -7,7 +7,7 @@ use crate::payload::{Argument, Context};
 use crate::pg::call::datum::{Text, TextArray};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_protocol::{Operation, Target};
+use socketio_emitter_protocol::{Action, Target};
 use std::borrow::Cow;
 use std::ffi::CStr;
 
@@ -25,7 +25,7 @@ fn sio_sockets_join<'a>(
     let sockets = Sockets::new(ns, rooms, except_rooms)?;
     let rooms = params::rooms(join_rooms, "join_rooms")?;
     Ok(
-        sockets.send(c"sio_sockets_join()", |target| Operation::SocketsJoin {
+        sockets.send(c"sio_sockets_join()", |target| Action::SocketsJoin {
             target,
             rooms: &rooms,
         })?,
@@ -43,7 +43,7 @@ fn sio_sockets_leave<'a>(
     let sockets = Sockets::new(ns, rooms, except_rooms)?;
     let rooms = params::rooms(leave_rooms, "leave_rooms")?;
     Ok(
-        sockets.send(c"sio_sockets_leave()", |target| Operation::SocketsLeave {
+        sockets.send(c"sio_sockets_leave()", |target| Action::SocketsLeave {
             target,
             rooms: &rooms,
         })?,
@@ -61,7 +61,7 @@ fn sio_disconnect_sockets<'a>(
     let sockets = Sockets::new(ns, rooms, except_rooms)?;
     let close = params::required(close, "close")?;
     Ok(sockets.send(c"sio_disconnect_sockets()", |target| {
-        Operation::DisconnectSockets { target, close }
+        Action::DisconnectSockets { target, close }
     })?)
 }
 
@@ -88,7 +88,7 @@ impl<'a> Sockets<'a> {
     fn send<'m>(
         &'m self,
         function: &CStr,
-        operation: impl FnOnce(Target<'m>) -> Operation<'m, Argument<'m>>,
+        action: impl FnOnce(Target<'m>) -> Action<'m, Argument<'m>>,
     ) -> Result<(), Error> {
         let target = Target {
             rooms: &self.rooms,
@@ -97,7 +97,7 @@ impl<'a> Sockets<'a> {
         delivery::send(
             function,
             &self.namespace,
-            operation(target),
+            action(target),
             &Context::new("rooms", []),
         )
     }

@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde::Serialize;
 use socketio_emitter_protocol::{
-    EncodeError, Host, Message, Operation, header, header_start, to_json, to_msgpack,
+    Action, EncodeError, Host, Message, header, header_start, to_json, to_msgpack,
 };
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -30,17 +30,17 @@ const HOST: Host = Host {
 pub fn send<A: Serialize>(
     function: &CStr,
     namespace: &str,
-    operation: Operation<'_, A>,
+    action: Action<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     transaction::prevent_if_read_only(function);
     if settings::delivery() == Delivery::Queue {
         match queue::Place::next() {
-            Some(place) => return enqueue(place, namespace, operation, context),
+            Some(place) => return enqueue(place, namespace, action, context),
             None => warn_of_missing_queue(),
         }
     }
-    notify_at_commit(namespace, operation, context)
+    notify_at_commit(namespace, action, context)
 }
 
 /// A library serves the SQL of all versions, and 0.1.0 and 0.2.0 have no queue. Once per session.
@@ -61,13 +61,13 @@ fn warn_of_missing_queue() {
 
 fn notify_at_commit<A: Serialize>(
     namespace: &str,
-    operation: Operation<'_, A>,
+    action: Action<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     session::request();
     let mut message = Message {
         namespace,
-        operation,
+        action,
         sequence: Some(sequence::take()),
     };
     let channel = notify::channel(namespace)?;
@@ -88,12 +88,12 @@ fn notify_at_commit<A: Serialize>(
 fn enqueue<A: Serialize>(
     place: queue::Place,
     namespace: &str,
-    operation: Operation<'_, A>,
+    action: Action<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
     let mut message = Message {
         namespace,
-        operation,
+        action,
         // Messages of many transactions go out in one.
         sequence: Some(place.id as u64),
     };
@@ -129,12 +129,12 @@ pub struct Preview {
 /// Encodes a message as [`send`] does, and sends nothing.
 pub fn preview<A: Serialize>(
     namespace: &str,
-    operation: Operation<'_, A>,
+    action: Action<'_, A>,
     context: &Context<'_>,
 ) -> Result<Preview, Error> {
     let mut message = Message {
         namespace,
-        operation,
+        action,
         sequence: Some(sequence::peek()),
     };
     let channel = notify::channel(namespace)?.into_bytes();

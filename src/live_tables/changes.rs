@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 use socketio_emitter_declaration::Payload;
-use socketio_emitter_protocol::{Flags, Operation as Message, Target};
+use socketio_emitter_protocol::{Action, Flags, Target};
 use std::borrow::Cow;
 
 /// Emits what was done to a table, as the arguments of the trigger declare: `key=value` each, see
@@ -267,7 +267,7 @@ pub(super) fn send<A: Serialize>(
     delivery::send(
         c"sio_emit_changes()",
         &plan.namespace,
-        Message::Emit {
+        Action::Emit {
             event,
             args,
             target: Target { rooms, except },

@@ -37,7 +37,7 @@ pub fn to_msgpack<A: Serialize>(
 /// The beginning of the notification that announces an attachment, up to the id of its row, which
 /// may not be known yet: [`header`] makes the whole of it. ASCII.
 pub fn header_start<A>(message: &Message<'_, A>) -> String {
-    let message_type = message.operation.message_type();
+    let message_type = message.action.message_type();
     format!(r#"{{"uid":"{UID}","type":{message_type},"attachmentId":""#)
 }
 

@@ -19,7 +19,7 @@ mod placeholder;
 pub use encode::{header, header_start, to_json, to_msgpack};
 pub use error::EncodeError;
 pub use limited::Host;
-pub use message::{Flags, Message, Operation, Target};
+pub use message::{Action, Flags, Message, Target};
 pub use names::{
     ReservedEvent, channel, check_broadcast_event, check_server_side_event, namespace,
 };

@@ -13,7 +13,7 @@ pub struct Message<'a, A> {
     /// With its slash. It stands at the top level, because adapters from 0.4.0 on route by it and
     /// drop a message that lacks it without a word.
     pub namespace: &'a str,
-    pub operation: Operation<'a, A>,
+    pub action: Action<'a, A>,
     /// Tells equal messages of one transaction apart, which Postgres would otherwise collapse into
     /// one notification. Adapters ignore keys that they don't know.
     pub sequence: Option<u64>,
@@ -21,7 +21,7 @@ pub struct Message<'a, A> {
 
 /// What the servers shall do.
 #[derive(Debug, Clone)]
-pub enum Operation<'a, A> {
+pub enum Action<'a, A> {
     /// Send an event to the clients that `target` describes.
     Emit {
         event: &'a str,
@@ -61,15 +61,15 @@ pub struct Flags {
     pub compress: Option<bool>,
 }
 
-impl<A> Operation<'_, A> {
+impl<A> Action<'_, A> {
     /// The message's `type` (`MessageType` in socket.io-adapter's cluster-adapter.js).
     pub fn message_type(&self) -> u8 {
         match self {
-            Operation::Emit { .. } => 3,
-            Operation::SocketsJoin { .. } => 4,
-            Operation::SocketsLeave { .. } => 5,
-            Operation::DisconnectSockets { .. } => 6,
-            Operation::ServerSideEmit { .. } => 9,
+            Action::Emit { .. } => 3,
+            Action::SocketsJoin { .. } => 4,
+            Action::SocketsLeave { .. } => 5,
+            Action::DisconnectSockets { .. } => 6,
+            Action::ServerSideEmit { .. } => 9,
         }
     }
 }
@@ -81,7 +81,7 @@ impl<A: Serialize> Serialize for Message<'_, A> {
         message.serialize_field("uid", UID)?;
         message.serialize_field("source", SOURCE)?;
         message.serialize_field("nsp", self.namespace)?;
-        message.serialize_field("type", &self.operation.message_type())?;
+        message.serialize_field("type", &self.action.message_type())?;
         message.serialize_field("data", &Data(self))?;
         if let Some(sequence) = self.sequence {
             message.serialize_field("n", &sequence)?;
@@ -96,13 +96,11 @@ struct Data<'m, 'a, A>(&'m Message<'a, A>);
 impl<A: Serialize> Serialize for Data<'_, '_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Message {
-            namespace,
-            operation,
-            ..
+            namespace, action, ..
         } = self.0;
-        let mut data = serializer.serialize_struct("Data", operation.data_fields())?;
-        match operation {
-            Operation::Emit {
+        let mut data = serializer.serialize_struct("Data", action.data_fields())?;
+        match action {
+            Action::Emit {
                 event,
                 args,
                 target,
@@ -123,16 +121,15 @@ impl<A: Serialize> Serialize for Data<'_, '_, A> {
                     },
                 )?;
             }
-            Operation::SocketsJoin { target, rooms }
-            | Operation::SocketsLeave { target, rooms } => {
+            Action::SocketsJoin { target, rooms } | Action::SocketsLeave { target, rooms } => {
                 data.serialize_field("opts", &Opts::without_flags(target))?;
                 data.serialize_field("rooms", rooms)?;
             }
-            Operation::DisconnectSockets { target, close } => {
+            Action::DisconnectSockets { target, close } => {
                 data.serialize_field("opts", &Opts::without_flags(target))?;
                 data.serialize_field("close", close)?;
             }
-            Operation::ServerSideEmit { event, args } => {
+            Action::ServerSideEmit { event, args } => {
                 data.serialize_field("packet", &Event { event, args })?;
             }
         }
@@ -140,10 +137,10 @@ impl<A: Serialize> Serialize for Data<'_, '_, A> {
     }
 }
 
-impl<A> Operation<'_, A> {
+impl<A> Action<'_, A> {
     fn data_fields(&self) -> usize {
         match self {
-            Operation::ServerSideEmit { .. } => 1,
+            Action::ServerSideEmit { .. } => 1,
             _ => 2,
         }
     }

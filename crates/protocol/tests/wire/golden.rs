@@ -7,7 +7,7 @@
 use crate::support::{Tree, decode, from_json, hex, json, msgpack, parse_json};
 use serde_json::Value as Json;
 use socketio_emitter_protocol::{
-    Flags, Message, Operation, Target, channel, header, header_start, namespace,
+    Action, Flags, Message, Target, channel, header, header_start, namespace,
 };
 use std::borrow::Cow;
 
@@ -69,14 +69,14 @@ fn with_ours(official: &Tree, namespace: &str, check: impl FnOnce(Message<'_, Tr
         except: &except,
     };
     let moved = rooms(data.at(&["rooms"]));
-    let operation = match official.at(&["type"]) {
+    let action = match official.at(&["type"]) {
         Tree::Number(3.0) => {
             let (event, args) = data
                 .at(&["packet", "data"])
                 .items()
                 .split_first()
                 .expect("event");
-            Operation::Emit {
+            Action::Emit {
                 event: event.text(),
                 args,
                 target,
@@ -89,21 +89,21 @@ fn with_ours(official: &Tree, namespace: &str, check: impl FnOnce(Message<'_, Tr
                 },
             }
         }
-        Tree::Number(4.0) => Operation::SocketsJoin {
+        Tree::Number(4.0) => Action::SocketsJoin {
             target,
             rooms: &moved,
         },
-        Tree::Number(5.0) => Operation::SocketsLeave {
+        Tree::Number(5.0) => Action::SocketsLeave {
             target,
             rooms: &moved,
         },
-        Tree::Number(6.0) => Operation::DisconnectSockets {
+        Tree::Number(6.0) => Action::DisconnectSockets {
             target,
             close: data.at(&["close"]) == &Tree::Bool(true),
         },
         Tree::Number(9.0) => {
             let (event, args) = data.at(&["packet"]).items().split_first().expect("event");
-            Operation::ServerSideEmit {
+            Action::ServerSideEmit {
                 event: event.text(),
                 args,
             }
@@ -112,7 +112,7 @@ fn with_ours(official: &Tree, namespace: &str, check: impl FnOnce(Message<'_, Tr
     };
     check(Message {
         namespace,
-        operation,
+        action,
         sequence: None,
     });
 }
@@ -155,7 +155,7 @@ fn a_long_message_has_the_length_of_the_official_one_and_of_our_keys() {
         .collect();
     let ours = Message {
         namespace: "/",
-        operation: Operation::Emit {
+        action: Action::Emit {
             event: args[0].text(),
             args: &args[1..],
             target: Target::default(),
@@ -178,12 +178,12 @@ fn our_headers_say_what_the_official_ones_say() {
         let official = from_json(&case.json["notify"]);
         let ours: Message<'_, Tree> = Message {
             namespace: case.namespace(),
-            operation: match official.at(&["type"]) {
-                Tree::Number(9.0) => Operation::ServerSideEmit {
+            action: match official.at(&["type"]) {
+                Tree::Number(9.0) => Action::ServerSideEmit {
                     event: "e",
                     args: &[],
                 },
-                _ => Operation::Emit {
+                _ => Action::Emit {
                     event: "e",
                     args: &[],
                     target: Target::default(),

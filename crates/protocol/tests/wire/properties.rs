@@ -36,7 +36,7 @@ fn expected(parts: &Parts) -> Tree {
             ("flags", flags),
         ]))
     };
-    let (message_type, data) = match parts.operation {
+    let (message_type, data) = match parts.action {
         0 => {
             let packet = object([
                 ("type", Some(Tree::Number(2.0))),
@@ -50,9 +50,9 @@ fn expected(parts: &Parts) -> Tree {
             let data = object([("packet", Some(packet)), ("opts", opts(Some(flags)))]);
             (3.0, data)
         }
-        operation @ (1 | 2) => {
+        action @ (1 | 2) => {
             let data = object([("opts", opts(None)), ("rooms", list(&parts.moved))]);
-            (f64::from(operation) + 3.0, data)
+            (f64::from(action) + 3.0, data)
         }
         3 => {
             let close = Some(Tree::Bool(parts.close));

@@ -2,14 +2,14 @@
 
 use crate::support::Tree;
 use proptest::prelude::*;
-use socketio_emitter_protocol::{Flags, Message, Operation, Target};
+use socketio_emitter_protocol::{Action, Flags, Message, Target};
 use std::borrow::Cow;
 
 /// A broadcast to every client.
 pub fn emit<A>(args: &[A]) -> Message<'_, A> {
     Message {
         namespace: "/",
-        operation: Operation::Emit {
+        action: Action::Emit {
             event: "event",
             args,
             target: Target::default(),
@@ -78,8 +78,8 @@ pub fn tree() -> impl Strategy<Value = Tree> {
 /// What makes a message, in one piece that owns it.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// One of the five operations.
-    pub operation: u8,
+    /// One of the five actions.
+    pub action: u8,
     pub namespace: String,
     pub event: String,
     pub args: Vec<Tree>,
@@ -102,8 +102,8 @@ impl Parts {
         let (event, args, rooms) = (self.event.as_str(), &self.args[..], &self.moved[..]);
         Message {
             namespace: &self.namespace,
-            operation: match self.operation {
-                0 => Operation::Emit {
+            action: match self.action {
+                0 => Action::Emit {
                     event,
                     args,
                     target,
@@ -112,13 +112,13 @@ impl Parts {
                         compress: self.compress,
                     },
                 },
-                1 => Operation::SocketsJoin { target, rooms },
-                2 => Operation::SocketsLeave { target, rooms },
-                3 => Operation::DisconnectSockets {
+                1 => Action::SocketsJoin { target, rooms },
+                2 => Action::SocketsLeave { target, rooms },
+                3 => Action::DisconnectSockets {
                     target,
                     close: self.close,
                 },
-                _ => Operation::ServerSideEmit { event, args },
+                _ => Action::ServerSideEmit { event, args },
             },
             sequence: self.sequence,
         }
@@ -138,13 +138,13 @@ pub fn messages() -> impl Strategy<Value = Parts> {
     )
         .prop_map(
             |(
-                (operation, namespace, event),
+                (action, namespace, event),
                 args,
                 (rooms, except, moved),
                 (volatile, compress, close),
                 sequence,
             )| Parts {
-                operation,
+                action,
                 namespace,
                 event,
                 args,
