@@ -18,7 +18,6 @@ use pgrx::{
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
-const EXTENSION: &CStr = c"socketio_emitter";
 const DEFAULT_TABLE: &CStr = c"socket_io_attachments";
 
 /// Microseconds after which a row counts as old at commit. Servers delete rows by their age and
@@ -52,7 +51,7 @@ fn current_oid() -> Result<pg_sys::Oid, Error> {
     let schema = match parts.pop() {
         Some(schema) => catalog::schema_oid(&schema),
         // Never the search path: the caller sets that.
-        None => catalog::extension_schema(EXTENSION),
+        None => catalog::extension_schema(),
     };
     schema
         .and_then(|schema| catalog::relation_oid(schema, relation))

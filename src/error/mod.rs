@@ -12,6 +12,7 @@ pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use queue::QueueError;
 
+use crate::extension;
 use crate::pg::encoding::in_any_encoding;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -98,7 +99,7 @@ impl From<Error> for ErrorReport {
             message,
             hint,
         } = error.describe();
-        let report = Self::new(code, in_any_encoding(message), "socketio_emitter");
+        let report = Self::new(code, in_any_encoding(message), extension::NAME);
         match hint {
             Some(hint) => report.set_hint(in_any_encoding(hint)),
             None => report,

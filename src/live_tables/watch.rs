@@ -354,8 +354,7 @@ const FUNCTION: &CStr = c"sio_emit_changes";
 
 impl Function {
     fn find() -> Self {
-        let schema =
-            catalog::extension_schema(c"socketio_emitter").expect("its function is running");
+        let schema = catalog::extension_schema().expect("its function is running");
         Self {
             oid: catalog::function_without_arguments(schema, FUNCTION)
                 .expect("the extension has it"),

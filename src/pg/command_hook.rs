@@ -1,5 +1,6 @@
 //! Seeing some commands before Postgres runs them.
 
+use crate::extension;
 use crate::pg::catalog::database;
 use pgrx::pg_sys;
 use std::ffi::{CStr, c_char};
@@ -220,7 +221,7 @@ unsafe fn alone(
 /// `name` is a C string.
 unsafe fn is_ours(name: *const c_char) -> bool {
     // SAFETY: as the caller says.
-    unsafe { CStr::from_ptr(name) == c"socketio_emitter" }
+    unsafe { CStr::from_ptr(name) == extension::C_NAME }
 }
 
 /// # Safety

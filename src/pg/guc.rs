@@ -1,5 +1,6 @@
 //! Checks that Postgres runs when a setting gets a value.
 
+use crate::extension;
 use crate::pg::catalog;
 use crate::pg::notify::CHANNEL_LIMIT;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -47,7 +48,7 @@ impl TextSetting {
 /// From now on, `SET socketio_emitter.unknown` is an error instead of a new setting.
 pub fn reserve_prefix() {
     // SAFETY: a static C string.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"socketio_emitter".as_ptr()) };
+    unsafe { pg_sys::MarkGUCPrefixReserved(extension::C_NAME.as_ptr()) };
 }
 
 /// Refuses a prefix that leaves no room for the shortest channel, or that servers would not take.

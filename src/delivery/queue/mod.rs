@@ -14,6 +14,7 @@ pub use failed::{discard, retry};
 
 use crate::delivery::notify::in_database_encoding;
 use crate::error::{Error, QueueError};
+use crate::extension;
 use crate::pg::process::interrupt;
 use crate::pg::table::heap::{Access, Value, Xids};
 use crate::pg::table::sequence;
@@ -110,7 +111,7 @@ fn warn_if_nobody_delivers() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             "no background worker delivers queued messages of this database",
-            "socketio_emitter",
+            extension::NAME,
         )
         .set_hint(match session::status().state {
             State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",

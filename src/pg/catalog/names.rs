@@ -1,11 +1,12 @@
 //! Look-ups in the catalogs that ask for no right and follow no search path.
 
+use crate::extension;
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
-/// The schema that the extension was created in. (Postgres's own `get_extension_schema` is there
+/// The schema that our extension was created in. (Postgres's own `get_extension_schema` is there
 /// from 16 on only.)
-pub fn extension_schema(extension: &CStr) -> Option<pg_sys::Oid> {
+pub fn extension_schema() -> Option<pg_sys::Oid> {
     // SAFETY: the row is one of pg_extension, whose fixed part the struct describes.
     unsafe {
         row_by_key(
@@ -13,7 +14,7 @@ pub fn extension_schema(extension: &CStr) -> Option<pg_sys::Oid> {
             pg_sys::Oid::from_u32(pg_sys::ExtensionNameIndexId),
             pg_sys::Anum_pg_extension_extname,
             pg_sys::F_NAMEEQ,
-            pg_sys::Datum::from(extension.as_ptr()),
+            pg_sys::Datum::from(extension::C_NAME.as_ptr()),
             |row: &pg_sys::FormData_pg_extension| row.extnamespace,
         )
     }
@@ -157,12 +158,13 @@ pub fn quote_literal(text: &CStr) -> CString {
     unsafe { CStr::from_ptr(pg_sys::quote_literal_cstr(text.as_ptr())).to_owned() }
 }
 
-/// Whether the relation was made by the extension's scripts.
-pub fn is_member(relation: pg_sys::Oid, extension: &CStr) -> bool {
+/// Whether the relation was made by our extension's scripts.
+pub fn is_member(relation: pg_sys::Oid) -> bool {
     // SAFETY: look-ups; missing_ok, and 0 where there is none.
     unsafe {
         let of = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, relation);
-        of != pg_sys::InvalidOid && of == pg_sys::get_extension_oid(extension.as_ptr(), true)
+        of != pg_sys::InvalidOid
+            && of == pg_sys::get_extension_oid(extension::C_NAME.as_ptr(), true)
     }
 }
 

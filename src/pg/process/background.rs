@@ -1,5 +1,6 @@
 //! Background workers: being registered, and living as one.
 
+use crate::extension;
 use crate::pg::process::{ballast, interrupt, latch};
 use crate::pg::unwinding;
 use crate::pg::xact::failure::{self, Failure};
@@ -53,7 +54,7 @@ fn description(name: &CStr, main: &CStr) -> pg_sys::BackgroundWorker {
     };
     write(&mut worker.bgw_name, name);
     write(&mut worker.bgw_type, name);
-    write(&mut worker.bgw_library_name, c"socketio_emitter");
+    write(&mut worker.bgw_library_name, extension::C_NAME);
     write(&mut worker.bgw_function_name, main);
     worker
 }
@@ -350,7 +351,7 @@ pub fn my_pid() -> i32 {
 /// A line in the server's log, that no process can be had: `max_worker_processes` are there.
 pub fn log_shortage(message: &'static str, hint: &'static str) {
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-    ErrorReport::new(code, message, "socketio_emitter")
+    ErrorReport::new(code, message, extension::NAME)
         .set_hint(hint)
         .report(PgLogLevel::WARNING);
 }
