@@ -12,6 +12,8 @@ pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use queue::QueueError;
 
+pub use crate::pg::encoding::shorten;
+
 use crate::extension;
 use crate::pg::encoding::in_any_encoding;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -104,17 +106,6 @@ impl From<Error> for ErrorReport {
             Some(hint) => report.set_hint(in_any_encoding(hint)),
             None => report,
         }
-    }
-}
-
-/// Characters of a value that an error repeats.
-const SHOWN: usize = 60;
-
-/// The start of a value from a call, fit for one line of a message.
-pub fn shorten(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &value[..end]),
-        None => value.to_owned(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Background workers: being registered, and living as one.
 
 use crate::extension;
+use crate::pg::process::unwinding::unwinding;
 use crate::pg::process::{ballast, interrupt, latch};
-use crate::pg::unwinding;
 use crate::pg::xact::failure::{self, Failure};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};

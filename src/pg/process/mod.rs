@@ -7,3 +7,4 @@ pub mod ballast;
 pub mod interrupt;
 pub mod latch;
 pub mod shared;
+pub mod unwinding;

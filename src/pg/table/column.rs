@@ -1,7 +1,7 @@
 //! A column's value, as `to_jsonb` shows it and as text.
 
-use crate::pg::call::datum::payload;
 use crate::pg::call::{foreign_code, spi};
+use crate::pg::detoast::payload;
 use crate::pg::memory::Memory;
 use crate::pg::table::row::Row;
 use pgrx::{FromDatum, pg_sys, varlena};

@@ -1,7 +1,7 @@
 //! Rows: where they lie, copies of them, and whether two are the same.
 
 use crate::pg::process::alloc::fallibly;
-use crate::pg::unwinding;
+use crate::pg::process::unwinding::unwinding;
 use pgrx::{pg_sys, varlena};
 use std::collections::TryReserveError;
 use std::{ptr, slice};
