@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod background;
 pub mod call;
 pub mod catalog;
 pub mod command_hook;
