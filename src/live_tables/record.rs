@@ -3,9 +3,9 @@
 use crate::live_tables::plan::{NamedReader, Plan};
 use crate::payload::{Context, serialize_numeric};
 use crate::pg::call::datum::Jsonb;
-use crate::pg::call::trigger::Operation;
 use crate::pg::table::column::Value;
 use crate::pg::table::row::Row;
+use crate::pg::trigger::Operation;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use socketio_emitter_declaration::{Old, Payload};
 use socketio_emitter_jsonb::Decimal;

@@ -17,4 +17,5 @@ pub mod memory;
 pub mod notify;
 pub mod process;
 pub mod table;
+pub mod trigger;
 pub mod xact;

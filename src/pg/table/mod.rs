@@ -2,6 +2,7 @@
 
 pub mod attachments;
 pub mod column;
+pub mod definition;
 pub mod heap;
 pub mod index;
 pub mod row;
