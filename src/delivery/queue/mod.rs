@@ -16,7 +16,7 @@ use crate::delivery::notify::in_database_encoding;
 use crate::error::{Error, QueueError};
 use crate::extension;
 use crate::pg::process::interrupt;
-use crate::pg::table::heap::{Access, Value, Xids};
+use crate::pg::table::heap::{Access, NewValue, Xids};
 use crate::pg::table::sequence;
 use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::failure::in_subtransaction;
@@ -82,14 +82,14 @@ impl Place {
         let xid = current_xid();
         let queue = self.relations.queue(Access::Write)?;
         let served = queue.insert_indexed(&[
-            Value::Xid8(xid),
-            Value::Int8(self.id),
-            Value::Int8(transaction::clock()),
-            attachment.map_or(Value::Null, |attachment| Value::Oid(attachment.table)),
-            Value::Varlena(&Varlena::new(channel.to_bytes())),
-            Value::Varlena(&Varlena::new(message)),
-            attachment.map_or(Value::Null, |attachment| {
-                Value::Varlena(&attachment.payload)
+            NewValue::Xid8(xid),
+            NewValue::Int8(self.id),
+            NewValue::Int8(transaction::clock()),
+            attachment.map_or(NewValue::Null, |attachment| NewValue::Oid(attachment.table)),
+            NewValue::Varlena(&Varlena::new(channel.to_bytes())),
+            NewValue::Varlena(&Varlena::new(message)),
+            attachment.map_or(NewValue::Null, |attachment| {
+                NewValue::Varlena(&attachment.payload)
             }),
         ]);
         if !served {

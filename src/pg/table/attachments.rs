@@ -10,7 +10,7 @@ use crate::pg::memory::Memory;
 use crate::pg::process::{alloc, interrupt};
 use crate::pg::table::heap::{Access, Field, Tid};
 use crate::pg::table::index::{self, Which};
-use crate::pg::table::{column, sequence};
+use crate::pg::table::{attributes, sequence};
 use crate::pg::xact::snapshot::Snapshot;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -536,7 +536,7 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
             class.relkind as u8 == pg_sys::RELKIND_RELATION
                 && class.relam == pg_sys::HEAP_TABLE_AM_OID
                 && !class.relispartition,
-            column::attributes((*relation).rd_att),
+            attributes::of((*relation).rd_att),
             (*(*relation).rd_att).constr,
         )
     };
@@ -548,7 +548,7 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
             .iter()
             .position(|column| {
                 !column.attisdropped
-                    && name_of(column).to_bytes() == name.as_bytes()
+                    && attributes::name(column).to_bytes() == name.as_bytes()
                     && types.contains(&column.atttypid)
             })
             .ok_or(Unfit::Column(name, wanted))
@@ -558,7 +558,7 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
     let payload = find("payload", "bytea", &[pg_sys::BYTEAOID])?;
     for (index, column) in attributes.iter().enumerate() {
         let is_ours = [id, created_at, payload].contains(&index);
-        let name = name_of(column).to_bytes();
+        let name = attributes::name(column).to_bytes();
         if column.attisdropped {
             continue;
         }
@@ -608,11 +608,6 @@ unsafe fn layout(table: pg_sys::Oid, relation: pg_sys::Relation) -> Result<Layou
 
 fn code(what: &[u8], name: &[u8]) -> Unfit {
     Unfit::Code([what, b"\"", name, b"\""].concat())
-}
-
-fn name_of(column: &pg_sys::FormData_pg_attribute) -> &CStr {
-    // SAFETY: a name ends in a NUL.
-    unsafe { CStr::from_ptr(column.attname.data.as_ptr()) }
 }
 
 /// The sequence that a column gets its values from: it is an identity column, or its default is `nextval` of one.

@@ -6,7 +6,7 @@ use crate::pg::memory::Memory;
 use crate::pg::table::row::Row;
 use pgrx::{FromDatum, pg_sys, varlena};
 use std::ffi::CStr;
-use std::{ptr, slice};
+use std::ptr;
 
 /// What `to_jsonb` makes of a value. Borrowed from the row, or from the current memory context.
 #[derive(Debug, Clone, Copy)]
@@ -91,41 +91,6 @@ impl Call {
         foreign_code::call(|| unsafe {
             pg_sys::FunctionCall1Coll(info, pg_sys::DEFAULT_COLLATION_OID, value)
         })
-    }
-}
-
-/// The columns that a description lists, dropped ones too.
-///
-/// # Safety
-/// The description stays for `'a`.
-pub(in crate::pg) unsafe fn attributes<'a>(
-    columns: pg_sys::TupleDesc,
-) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: as the caller says.
-    unsafe { slice::from_raw_parts(first_attribute(columns), (*columns).natts as usize) }
-}
-
-/// # Safety
-/// A live description.
-#[cfg(not(feature = "pg18"))]
-unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
-    // SAFETY: as the caller says.
-    unsafe { (*columns).attrs.as_ptr() }
-}
-
-/// From 18 on they come behind the compact ones (`TupleDescAttr` in `src/include/access/tupdesc.h`).
-///
-/// # Safety
-/// A live description.
-#[cfg(feature = "pg18")]
-unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
-    // SAFETY: as the caller says.
-    unsafe {
-        (*columns)
-            .compact_attrs
-            .as_ptr()
-            .add((*columns).natts as usize)
-            .cast()
     }
 }
 

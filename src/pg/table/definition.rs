@@ -1,8 +1,9 @@
 //! What a table is defined as: its columns, its key, its triggers.
 
 use crate::pg::memory::Memory;
-use crate::pg::table::column::{self, Reader, TextReader};
-use crate::pg::table::row::{Comparison, stored};
+use crate::pg::table::attributes;
+use crate::pg::table::column::{Reader, TextReader};
+use crate::pg::table::row::Comparison;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -63,19 +64,16 @@ impl<'a> Table<'a> {
 
     fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
         // SAFETY: the relation is open and locked, so that its description stays.
-        unsafe { column::attributes((*self.relation).rd_att) }
+        unsafe { attributes::of((*self.relation).rd_att) }
     }
 
     /// Those that a trigger sees, in the table's order.
     pub fn columns(&self) -> Vec<ColumnHandle> {
-        stored(self.attributes())
+        attributes::stored(self.attributes())
             .map(|(index, attribute)| ColumnHandle {
                 index,
                 type_oid: attribute.atttypid,
-                // SAFETY: a name ends in a NUL.
-                name: unsafe { CStr::from_ptr(attribute.attname.data.as_ptr()) }
-                    .to_bytes()
-                    .to_vec(),
+                name: attributes::name(attribute).to_bytes().to_vec(),
             })
             .collect()
     }

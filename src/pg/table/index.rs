@@ -1,6 +1,6 @@
 //! Entering rows into a table's indexes without SQL.
 
-use crate::pg::table::column;
+use crate::pg::table::attributes;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
@@ -143,7 +143,7 @@ unsafe fn insert_into(
 unsafe fn is_plain(table: pg_sys::Relation, index: pg_sys::Relation) -> bool {
     // SAFETY: as the caller says. The row has as many keys as its fixed part tells.
     unsafe {
-        let columns = column::attributes((*table).rd_att);
+        let columns = attributes::of((*table).rd_att);
         let is_built_in = |number: &i16| {
             usize::try_from(*number - 1)
                 .is_ok_and(|column| columns[column].atttypid.to_u32() < pg_sys::FirstNormalObjectId)

@@ -1,6 +1,7 @@
 //! Tables, read and written without SQL.
 
 pub mod attachments;
+mod attributes;
 pub mod column;
 pub mod definition;
 pub mod heap;

@@ -2,6 +2,7 @@
 
 use crate::pg::process::alloc::fallibly;
 use crate::pg::process::unwinding::unwinding;
+use crate::pg::table::attributes;
 use pgrx::{pg_sys, varlena};
 use std::collections::TryReserveError;
 use std::{ptr, slice};
@@ -211,7 +212,7 @@ unsafe extern "C-unwind" {
 
 impl Comparison {
     pub(in crate::pg) fn of(attributes: &[pg_sys::FormData_pg_attribute]) -> Self {
-        let images = stored(attributes)
+        let images = attributes::stored(attributes)
             .map(|(index, attribute)| Image {
                 index,
                 by_value: attribute.attbyval,
@@ -255,16 +256,4 @@ fn same_pointee(a: pg_sys::Datum, b: pg_sys::Datum, image: &Image) -> bool {
         unsafe { slice::from_raw_parts(varlena.cast::<u8>(), varlena::varsize_any(varlena)) }
     };
     bytes(a) == bytes(b)
-}
-
-/// The columns that a row has values of, with their index: not those that were dropped, and not
-/// virtual generated ones, whose content is undefined in a trigger (doc/src/sgml/trigger.sgml, 18).
-pub(in crate::pg) fn stored(
-    attributes: &[pg_sys::FormData_pg_attribute],
-) -> impl Iterator<Item = (usize, &pg_sys::FormData_pg_attribute)> {
-    const VIRTUAL: u8 = b'v';
-    attributes
-        .iter()
-        .enumerate()
-        .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL)
 }
