@@ -1,6 +1,6 @@
 //! Where ids come from.
 
-use pgrx::pg_sys;
+use pgrx::{PgList, pg_sys};
 
 /// The sequence that a column gets its values from: it is an identity column, or its default is `nextval` of one.
 ///
@@ -26,7 +26,7 @@ pub(super) unsafe fn sequence_of(relation: pg_sys::Relation, column: usize) -> O
                     if ![pg_sys::F_INT4_INT8, pg_sys::F_NEXTVAL].contains(&function) {
                         return None;
                     }
-                    let argument = pg_sys::list_nth(call.args, 0).cast::<pg_sys::Node>();
+                    let argument = PgList::<pg_sys::Node>::from_pg(call.args).head()?;
                     // To the column's type, where that is an integer.
                     if function == pg_sys::F_INT4_INT8 {
                         node = argument;
