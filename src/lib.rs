@@ -7,6 +7,7 @@
 mod api;
 mod delivery;
 mod error;
+mod extension;
 mod live_tables;
 mod payload;
 mod pg;

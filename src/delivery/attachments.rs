@@ -5,7 +5,7 @@
 
 use crate::error::{AttachmentsError, Error};
 use crate::pg::process::alloc;
-use crate::pg::table::attachments::{Payload, Table, Unfit};
+use crate::pg::table::attachments::{AttachmentsTable, Payload, Unfit};
 use crate::pg::table::heap::{Access, Field, Tid};
 use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::transaction;
@@ -18,7 +18,6 @@ use pgrx::{
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
-const EXTENSION: &CStr = c"socketio_emitter";
 const DEFAULT_TABLE: &CStr = c"socket_io_attachments";
 
 /// Microseconds after which a row counts as old at commit. Servers delete rows by their age and
@@ -52,7 +51,7 @@ fn current_oid() -> Result<pg_sys::Oid, Error> {
     let schema = match parts.pop() {
         Some(schema) => catalog::schema_oid(&schema),
         // Never the search path: the caller sets that.
-        None => catalog::extension_schema(EXTENSION),
+        None => catalog::extension_schema(),
     };
     schema
         .and_then(|schema| catalog::relation_oid(schema, relation))
@@ -68,8 +67,8 @@ fn current_oid() -> Result<pg_sys::Oid, Error> {
         })
 }
 
-fn open(table: pg_sys::Oid, access: Access) -> Result<Table, Error> {
-    Table::open(table, access).map_err(|unfit| explain(unfit, table))
+fn open(table: pg_sys::Oid, access: Access) -> Result<AttachmentsTable, Error> {
+    AttachmentsTable::open(table, access).map_err(|unfit| explain(unfit, table))
 }
 
 fn explain(unfit: Unfit, table: pg_sys::Oid) -> Error {
@@ -112,7 +111,7 @@ pub fn insert(payload: &Varlena) -> Result<i64, Error> {
 /// The table that messages are stored in now, for [`insert_into`] later. Locks nothing: who queues waits for nobody.
 pub fn current_table() -> Result<pg_sys::Oid, Error> {
     let table = current_oid()?;
-    Table::check(table).map_err(|unfit| explain(unfit, table))?;
+    AttachmentsTable::check(table).map_err(|unfit| explain(unfit, table))?;
     Ok(table)
 }
 
@@ -181,7 +180,7 @@ fn refresh() {
         let oid = rows[0].table;
         // Dropped in the same transaction, the rows with it; or altered since so that no row can be written, and they stay
         // as old as they are.
-        let Ok(table) = Table::open(oid, Access::Write) else {
+        let Ok(table) = AttachmentsTable::open(oid, Access::Write) else {
             continue;
         };
         let places = alloc::collect(rows.iter().map(|row| (row.id, row.tid)));
@@ -227,5 +226,5 @@ fn own_ids(table: pg_sys::Oid) -> Vec<i64> {
 /// The table's rows, and the bytes of their payloads. `None` if there is no such table, or somebody has it for themselves: who
 /// looks why nothing moves must not wait, too.
 pub fn count() -> Option<(i64, i64)> {
-    Table::read_unless_locked(current_oid().ok()?, Table::count)
+    AttachmentsTable::read_unless_locked(current_oid().ok()?, AttachmentsTable::count)
 }

@@ -3,6 +3,7 @@
 
 use crate::delivery::{attachments, notify, queue, sequence};
 use crate::error::{Error, ParameterError};
+use crate::extension;
 use crate::payload::Context;
 use crate::pg::encoding;
 use crate::pg::process::{alloc, interrupt};
@@ -52,7 +53,7 @@ fn warn_of_missing_queue() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             "messages are sent with NOTIFY although socketio_emitter.delivery is queue, because this database has no queue",
-            "socketio_emitter",
+            extension::NAME,
         )
         .set_hint("Run ALTER EXTENSION socketio_emitter UPDATE.")
         .report(PgLogLevel::WARNING);

@@ -12,6 +12,9 @@ pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use queue::QueueError;
 
+pub use crate::pg::encoding::shorten;
+
+use crate::extension;
 use crate::pg::encoding::in_any_encoding;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -98,22 +101,11 @@ impl From<Error> for ErrorReport {
             message,
             hint,
         } = error.describe();
-        let report = Self::new(code, in_any_encoding(message), "socketio_emitter");
+        let report = Self::new(code, in_any_encoding(message), extension::NAME);
         match hint {
             Some(hint) => report.set_hint(in_any_encoding(hint)),
             None => report,
         }
-    }
-}
-
-/// Characters of a value that an error repeats.
-const SHOWN: usize = 60;
-
-/// The start of a value from a call, fit for one line of a message.
-pub fn shorten(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &value[..end]),
-        None => value.to_owned(),
     }
 }
 

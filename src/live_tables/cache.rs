@@ -2,9 +2,9 @@
 
 use crate::error::{Error, LiveTableError, ParameterError};
 use crate::live_tables::plan::Plan;
-use crate::pg::call::trigger::Firing;
 use crate::pg::catalog::invalidation;
 use crate::pg::encoding;
+use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};

@@ -3,9 +3,9 @@
 use crate::live_tables::plan::{NamedReader, Plan};
 use crate::payload::{Context, serialize_numeric};
 use crate::pg::call::datum::Jsonb;
-use crate::pg::call::trigger::Operation;
-use crate::pg::table::column::Value;
+use crate::pg::table::column::ColumnValue;
 use crate::pg::table::row::Row;
+use crate::pg::trigger::Operation;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use socketio_emitter_declaration::{Old, Payload};
 use socketio_emitter_jsonb::Decimal;
@@ -117,7 +117,7 @@ impl Serialize for Columns<'_> {
 
 /// A column's value.
 struct Field<'a> {
-    value: Value<'a>,
+    value: ColumnValue<'a>,
     context: &'a Context<'a>,
 }
 
@@ -125,12 +125,12 @@ impl Serialize for Field<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let context = self.context;
         match self.value {
-            Value::Null => serializer.serialize_unit(),
-            Value::Bool(boolean) => serializer.serialize_bool(boolean),
-            Value::Integer(integer) => Number::Integer(integer).serialize(serializer),
-            Value::Text(text) => serializer.serialize_str(&context.text::<S>(text)?),
-            Value::Jsonb(payload) => context.json(Some(Jsonb(payload))).serialize(serializer),
-            Value::Numeric(payload) => {
+            ColumnValue::Null => serializer.serialize_unit(),
+            ColumnValue::Bool(boolean) => serializer.serialize_bool(boolean),
+            ColumnValue::Integer(integer) => Number::Integer(integer).serialize(serializer),
+            ColumnValue::Text(text) => serializer.serialize_str(&context.text::<S>(text)?),
+            ColumnValue::Jsonb(payload) => context.json(Some(Jsonb(payload))).serialize(serializer),
+            ColumnValue::Numeric(payload) => {
                 match Decimal::new(payload).map_err(|corrupt| context.corrupt::<S>(corrupt))? {
                     Decimal::Finite(numeric) => serialize_numeric(&numeric, serializer),
                     Decimal::Special(text) => serializer.serialize_str(text),

@@ -3,9 +3,9 @@
 use crate::error::{Error, LiveTableError, ParameterError, Why, shorten};
 use crate::live_tables::plan::NamedReader;
 use crate::live_tables::text::{Piece, Text};
-use crate::pg::call::trigger::{ColumnHandle, Table, primary_key};
 use crate::pg::encoding;
 use crate::pg::memory::Memory;
+use crate::pg::table::definition::{ColumnHandle, Table, primary_key};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{Columns, Part, Template};
 

@@ -1,10 +1,10 @@
 //! Templates whose columns were found: rooms and events of a row.
 
 use crate::error::{Error, LiveTableError, MAX_TEXT, ParameterError, Why, shorten};
-use crate::pg::call::trigger::Operation;
 use crate::pg::encoding;
 use crate::pg::table::column::TextReader;
 use crate::pg::table::row::Row;
+use crate::pg::trigger::Operation;
 use socketio_emitter_protocol::check_broadcast_event;
 
 /// Bytes that a text of [`MAX_TEXT`] can have in the database's encoding: that may take more than UTF-8 does, but four for a

@@ -4,7 +4,8 @@ use crate::delivery;
 use crate::error::{Error, LiveTableError, Misdeclared, ParameterError};
 use crate::live_tables::plan::Plan;
 use crate::pg::call::spi;
-use crate::pg::call::trigger::{Operation, Table, Trigger};
+use crate::pg::table::definition::{Table, Trigger};
+use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
@@ -354,8 +355,7 @@ const FUNCTION: &CStr = c"sio_emit_changes";
 
 impl Function {
     fn find() -> Self {
-        let schema =
-            catalog::extension_schema(c"socketio_emitter").expect("its function is running");
+        let schema = catalog::extension_schema().expect("its function is running");
         Self {
             oid: catalog::function_without_arguments(schema, FUNCTION)
                 .expect("the extension has it"),

@@ -1,7 +1,8 @@
 //! Seeing some commands before Postgres runs them.
 
+use crate::extension;
 use crate::pg::catalog::database;
-use pgrx::pg_sys;
+use pgrx::{PgList, pg_sys};
 use std::ffi::{CStr, c_char};
 use std::sync::OnceLock;
 
@@ -220,19 +221,16 @@ unsafe fn alone(
 /// `name` is a C string.
 unsafe fn is_ours(name: *const c_char) -> bool {
     // SAFETY: as the caller says.
-    unsafe { CStr::from_ptr(name) == c"socketio_emitter" }
+    unsafe { CStr::from_ptr(name) == extension::C_NAME }
 }
 
 /// # Safety
 /// `options` is a list of `DefElem`, or null.
 unsafe fn option(options: *mut pg_sys::List, name: &CStr) -> Option<*mut pg_sys::DefElem> {
-    if options.is_null() {
-        return None;
-    }
-    // SAFETY: as the caller says.
+    // SAFETY: as the caller says; a list of nodes holds pointers, and each option has a name.
     unsafe {
-        (0..(*options).length)
-            .map(|i| pg_sys::list_nth(options, i).cast::<pg_sys::DefElem>())
+        PgList::<pg_sys::DefElem>::from_pg(options)
+            .iter_ptr()
             .find(|option| CStr::from_ptr((**option).defname) == name)
     }
 }

@@ -177,3 +177,14 @@ pub fn in_any_encoding(message: String) -> String {
     }
     escaped
 }
+
+/// Characters of a value that an error repeats.
+const SHOWN: usize = 60;
+
+/// The start of a value from a call, fit for one line of a message.
+pub fn shorten(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value.to_owned(),
+    }
+}

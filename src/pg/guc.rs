@@ -1,6 +1,8 @@
 //! Checks that Postgres runs when a setting gets a value.
 
+use crate::extension;
 use crate::pg::catalog;
+use crate::pg::encoding;
 use crate::pg::notify::CHANNEL_LIMIT;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
@@ -47,7 +49,7 @@ impl TextSetting {
 /// From now on, `SET socketio_emitter.unknown` is an error instead of a new setting.
 pub fn reserve_prefix() {
     // SAFETY: a static C string.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"socketio_emitter".as_ptr()) };
+    unsafe { pg_sys::MarkGUCPrefixReserved(extension::C_NAME.as_ptr()) };
 }
 
 /// Refuses a prefix that leaves no room for the shortest channel, or that servers would not take.
@@ -90,7 +92,7 @@ pub unsafe extern "C-unwind" fn check_table_name(
 /// Leaves the error for Postgres to raise; it names the setting, and the value as far as it is short.
 fn refuse(setting: &CStr, value: &CStr, detail: &'static CStr) -> bool {
     // Escaped, because settings are also checked where there is no database and no encoding yet.
-    let value = crate::error::shorten(&value.to_bytes().escape_ascii().to_string());
+    let value = encoding::shorten(&value.to_bytes().escape_ascii().to_string());
     let message = CString::new(format!(
         "invalid value for parameter \"{}\": \"{value}\"",
         setting.to_string_lossy()

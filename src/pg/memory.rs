@@ -1,6 +1,6 @@
 //! Memory contexts of our own.
 
-use crate::pg::unwinding;
+use crate::pg::process::unwinding::unwinding;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 

@@ -4,8 +4,8 @@
 //! needed; only the launcher takes it away again. Nothing here is lost: whoever sets a flag looks afterwards at
 //! what the other side sets before it looks at the flag, and all of it is sequentially consistent.
 
+use crate::pg::background;
 use crate::pg::catalog::database;
-use crate::pg::process::background;
 use crate::pg::process::shared::{self, Board, LastError, TEXT};
 use crate::pg::xact::transaction;
 use pgrx::pg_sys::Oid;

@@ -1,7 +1,7 @@
 //! Deleting old attachments, beside the servers that do the same.
 
 use crate::delivery;
-use crate::pg::process::background;
+use crate::pg::background;
 use crate::pg::xact::transaction;
 use crate::roster::slots::Slot;
 use crate::settings;

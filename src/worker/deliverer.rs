@@ -3,8 +3,9 @@
 //! While it sleeps it holds no transaction, no lock and no snapshot.
 
 use crate::delivery::queue::{self, Drain, Next, Progress};
+use crate::pg::background;
 use crate::pg::catalog::database;
-use crate::pg::process::{background, shared};
+use crate::pg::process::shared;
 use crate::pg::xact::failure::Failure;
 use crate::roster::slots::{self, End, Slot, State};
 use crate::settings;

@@ -3,9 +3,9 @@
 //! Whether a database has it can be seen only from inside, so a worker is started to look. Between two turns the
 //! launcher sleeps outside of any transaction.
 
+use crate::pg::background;
+use crate::pg::background::Worker;
 use crate::pg::catalog::database;
-use crate::pg::process::background;
-use crate::pg::process::background::Worker;
 use crate::roster::slots::{self, End, Slot, State};
 use crate::worker::backoff::BackOff;
 use pgrx::pg_sys::Oid;

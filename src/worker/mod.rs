@@ -6,7 +6,7 @@ mod deliverer;
 mod launcher;
 mod trouble;
 
-use crate::pg::process::background;
+use crate::pg::background;
 use crate::roster;
 
 /// Called when the library is loaded.

@@ -8,7 +8,7 @@ use crate::error::{Error, QueueError};
 use crate::pg::memory::Memory;
 use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
 use crate::pg::process::interrupt;
-use crate::pg::table::heap::{Access, Heap, Row, Tid, Xids};
+use crate::pg::table::heap::{Access, Heap, StoredRow, Tid, Xids};
 use crate::pg::xact::failure::Failure;
 use crate::pg::xact::lock::Wait;
 use crate::pg::xact::snapshot::{Seen, Snapshot};
@@ -462,7 +462,7 @@ struct Size {
 }
 
 /// Sends one message.
-fn send(row: &Row<'_>) -> Result<Size, Error> {
+fn send(row: &StoredRow<'_>) -> Result<Size, Error> {
     let field = |column| row.field(column).ok_or(QueueError::Altered);
     let channel = notify::c_string(field(column::CHANNEL)?.bytes().to_vec());
     let message = field(column::MESSAGE)?.bytes();

@@ -4,7 +4,7 @@ use super::relations::Relations;
 use super::{column, text};
 use crate::error::{Error, QueueError};
 use crate::pg::process::interrupt;
-use crate::pg::table::heap::{Access, Row, Tid, Value, Xids};
+use crate::pg::table::heap::{Access, NewValue, StoredRow, Tid, Xids};
 use crate::pg::xact::failure::Failure;
 use crate::pg::xact::snapshot::{Snapshot, current_xid};
 use crate::pg::xact::transaction;
@@ -37,9 +37,9 @@ pub fn set_aside(relations: &Relations, id: i64, tid: Tid, failure: &Failure) ->
                 row.any(column::CHANNEL),
                 row.any(column::MESSAGE),
                 row.any(column::PAYLOAD),
-                Value::Int8(transaction::clock()),
-                Value::Varlena(&text(&failure.sqlstate())),
-                Value::Varlena(&text(&failure.message)),
+                NewValue::Int8(transaction::clock()),
+                NewValue::Varlena(&text(&failure.sqlstate())),
+                NewValue::Varlena(&text(&failure.message)),
             ]);
             true
         });
@@ -60,7 +60,7 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     let mut served = true;
     let count = take(&relations, id, |row| {
         served &= queue.insert_indexed(&[
-            Value::Xid8(xid),
+            NewValue::Xid8(xid),
             row.any(failed_column::ID),
             row.any(failed_column::QUEUED_AT),
             row.any(failed_column::ATTACHMENTS_TABLE),
@@ -89,7 +89,7 @@ pub fn discard(id: Option<i64>) -> Result<i64, Error> {
 fn take(
     relations: &Relations,
     id: Option<i64>,
-    mut see: impl FnMut(&Row<'_>),
+    mut see: impl FnMut(&StoredRow<'_>),
 ) -> Result<i64, Error> {
     // What the same statement has taken before is gone.
     transaction::next_command();

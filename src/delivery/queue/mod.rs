@@ -14,8 +14,9 @@ pub use failed::{discard, retry};
 
 use crate::delivery::notify::in_database_encoding;
 use crate::error::{Error, QueueError};
+use crate::extension;
 use crate::pg::process::interrupt;
-use crate::pg::table::heap::{Access, Value, Xids};
+use crate::pg::table::heap::{Access, NewValue, Xids};
 use crate::pg::table::sequence;
 use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::failure::in_subtransaction;
@@ -81,14 +82,14 @@ impl Place {
         let xid = current_xid();
         let queue = self.relations.queue(Access::Write)?;
         let served = queue.insert_indexed(&[
-            Value::Xid8(xid),
-            Value::Int8(self.id),
-            Value::Int8(transaction::clock()),
-            attachment.map_or(Value::Null, |attachment| Value::Oid(attachment.table)),
-            Value::Varlena(&Varlena::new(channel.to_bytes())),
-            Value::Varlena(&Varlena::new(message)),
-            attachment.map_or(Value::Null, |attachment| {
-                Value::Varlena(&attachment.payload)
+            NewValue::Xid8(xid),
+            NewValue::Int8(self.id),
+            NewValue::Int8(transaction::clock()),
+            attachment.map_or(NewValue::Null, |attachment| NewValue::Oid(attachment.table)),
+            NewValue::Varlena(&Varlena::new(channel.to_bytes())),
+            NewValue::Varlena(&Varlena::new(message)),
+            attachment.map_or(NewValue::Null, |attachment| {
+                NewValue::Varlena(&attachment.payload)
             }),
         ]);
         if !served {
@@ -110,7 +111,7 @@ fn warn_if_nobody_delivers() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             "no background worker delivers queued messages of this database",
-            "socketio_emitter",
+            extension::NAME,
         )
         .set_hint(match session::status().state {
             State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",

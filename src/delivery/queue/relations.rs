@@ -6,9 +6,6 @@ use crate::pg::catalog::invalidation::{self, Remembered};
 use crate::pg::table::heap::{Access, Heap};
 use pgrx::pg_sys;
 use std::cell::Cell;
-use std::ffi::CStr;
-
-const EXTENSION: &CStr = c"socketio_emitter";
 
 /// OIDs of what `sql/queue.sql` creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +43,9 @@ impl Relations {
     /// Members of the extension only: where its SQL is older than the queue, whoever may create tables in its schema could
     /// make some of these names.
     fn look_up() -> Option<Self> {
-        let schema = catalog::extension_schema(EXTENSION)?;
-        let relation = |name| {
-            catalog::relation_oid(schema, name).filter(|oid| catalog::is_member(*oid, EXTENSION))
-        };
+        let schema = catalog::extension_schema()?;
+        let relation =
+            |name| catalog::relation_oid(schema, name).filter(|oid| catalog::is_member(*oid));
         let queue = relation(c"_sio_queue")?;
         Some(Self {
             queue,

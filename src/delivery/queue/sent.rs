@@ -11,7 +11,7 @@ use super::drain::BATCH_MESSAGES;
 use super::relations::Relations;
 use crate::error::Error;
 use crate::pg::process::{interrupt, shared};
-use crate::pg::table::heap::{Access, Heap, Row, Tid, Value, Xids};
+use crate::pg::table::heap::{Access, Heap, NewValue, StoredRow, Tid, Xids};
 use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::snapshot::Snapshot;
 use crate::pg::xact::transaction;
@@ -65,9 +65,9 @@ impl Sent {
         let ids = ranges(messages.iter().map(|(id, _)| *id));
         let notes = relations.sent(Access::Write)?;
         let note = notes.insert(&[
-            Value::Int8(incarnation),
-            Value::Int8(sent_at),
-            Value::Varlena(&Varlena::new(ids.as_bytes())),
+            NewValue::Int8(incarnation),
+            NewValue::Int8(sent_at),
+            NewValue::Varlena(&Varlena::new(ids.as_bytes())),
         ]);
         notes.close();
         self.uncommitted = Some(Batch {
@@ -197,7 +197,7 @@ impl Sent {
 /// Deletes a batch's note, also where VACUUM FULL or the like has moved it.
 fn delete_note(notes: &Heap, snapshot: &Snapshot, batch: &Batch) {
     let current = shared::incarnation();
-    let is_it = |row: &Row<'_>| {
+    let is_it = |row: &StoredRow<'_>| {
         row.int8(sent_column::SENT_AT) == batch.noted_at
             && current == Some(row.int8(sent_column::INCARNATION))
     };

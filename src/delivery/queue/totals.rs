@@ -2,7 +2,7 @@
 
 use super::relations::Relations;
 use crate::error::Error;
-use crate::pg::table::heap::{Tid, Value, Xids};
+use crate::pg::table::heap::{NewValue, Tid, Xids};
 use crate::pg::xact::snapshot::Snapshot;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -35,9 +35,9 @@ pub fn add(relations: &Relations, delivered: i64, failed: i64) -> Result<(), Err
             totals.delete(old);
         }
         LAST.set(Some(totals.insert(&[
-            Value::Int8(all_delivered + delivered),
-            Value::Int8(all_failed + failed),
-            Value::Int8(batches + i64::from(delivered > 0)),
+            NewValue::Int8(all_delivered + delivered),
+            NewValue::Int8(all_failed + failed),
+            NewValue::Int8(batches + i64::from(delivered > 0)),
         ])));
     });
     totals.close();

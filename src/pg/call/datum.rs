@@ -2,6 +2,7 @@
 //!
 //! pgrx's own `&str` wants UTF-8; a database may have any encoding, so text is bytes here.
 
+use crate::pg::detoast::payload;
 use crate::pg::process::ballast;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::{FromDatum, impl_sql_translatable, pg_sys, varlena};
@@ -153,23 +154,6 @@ impl<'a, T: Varlena<'a>> Elements<'a, T> {
             count: count as usize,
             _call: PhantomData,
         }
-    }
-}
-
-/// # Safety
-/// `datum` is a non-null varlena that lives as long as the call, `'a`.
-pub(in crate::pg) unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
-    let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
-    // SAFETY: detoasting gives an inline, uncompressed varlena: the datum's own bytes or a copy in
-    // the current memory context, which is the call's. What is inline already needs no call.
-    unsafe {
-        let inline = varlena::varatt_is_4b_u(varlena)
-            || (varlena::varatt_is_1b(varlena) && !varlena::varatt_is_1b_e(varlena));
-        varlena::varlena_to_byte_slice(if inline {
-            varlena
-        } else {
-            pg_sys::pg_detoast_datum_packed(varlena)
-        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! state. Here nothing is dropped: after an ERROR, Postgres disconnects by itself (`AtEOSubXact_SPI` in
 //! `src/backend/executor/spi.c`).
 
-use crate::pg::call::datum::payload;
 use crate::pg::call::foreign_code;
+use crate::pg::detoast::payload;
 use pgrx::pg_sys;
 use std::ffi::{CStr, c_int};
 

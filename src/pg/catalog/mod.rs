@@ -1,7 +1,14 @@
-//! What Postgres's catalogs say: names and OIDs, this database, and what of it has changed.
+//! What Postgres's catalogs say, and what of it has changed. Look-ups need no privilege and follow no search path.
 
 pub mod database;
+mod extension;
 pub mod invalidation;
 mod names;
+mod oid;
+mod relations;
+mod row;
 
-pub use names::*;
+pub use extension::{extension_schema, is_member};
+pub use names::{names, qualified_name, qualify, quote_identifier, quote_literal, split_name};
+pub use oid::{function_without_arguments, relation_oid, schema_oid, table_of_index};
+pub use relations::*;

@@ -5,6 +5,7 @@
 //! a size that a caller chooses is reserved [`fallibly`] and becomes an error, 53200; any other ends this session
 //! alone.
 
+use crate::extension;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -118,7 +119,7 @@ pub fn out_of_memory() -> ! {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
         "out of memory",
-        "socketio_emitter",
+        extension::NAME,
     )
     .report(PgLogLevel::ERROR);
     unreachable!("an ERROR does not return")

@@ -1,9 +1,9 @@
-//! This process and the others: memory, interrupts, latches, shared memory, background workers.
+//! This process and the others: memory, interrupts, latches, shared memory.
 
 #[cfg_attr(test, allow(dead_code, reason = "tests have no such allocator"))]
 pub mod alloc;
-pub mod background;
 pub mod ballast;
 pub mod interrupt;
 pub mod latch;
 pub mod shared;
+pub mod unwinding;

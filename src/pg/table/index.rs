@@ -1,7 +1,7 @@
 //! Entering rows into a table's indexes without SQL.
 
-use crate::pg::table::column;
-use pgrx::pg_sys;
+use crate::pg::table::attributes;
+use pgrx::{PgList, pg_sys};
 use std::ffi::CStr;
 
 /// Which of a table's indexes get an entry.
@@ -37,9 +37,8 @@ pub(in crate::pg) unsafe fn insert(
     // since the caller looked.
     unsafe {
         let list = pg_sys::RelationGetIndexList(table);
-        let count = if list.is_null() { 0 } else { (*list).length };
-        for i in 0..count {
-            let index = pg_sys::index_open(pg_sys::list_nth_oid(list, i), lock);
+        for oid in PgList::<pg_sys::Oid>::from_pg(list).iter_oid() {
+            let index = pg_sys::index_open(oid, lock);
             if (*(*index).rd_index).indisready && (which == Which::All || is_summarizing(index)) {
                 if is_plain(table, index) {
                     let info = pg_sys::BuildIndexInfo(index);
@@ -68,9 +67,7 @@ pub(in crate::pg) unsafe fn find_unfit(table: pg_sys::Relation) -> Option<Vec<u8
     // SAFETY: as for `insert`.
     unsafe {
         let list = pg_sys::RelationGetIndexList(table);
-        let count = if list.is_null() { 0 } else { (*list).length };
-        for i in 0..count {
-            let oid = pg_sys::list_nth_oid(list, i);
+        for oid in PgList::<pg_sys::Oid>::from_pg(list).iter_oid() {
             if !pg_sys::ConditionalLockRelationOid(oid, lock) {
                 continue;
             }
@@ -143,7 +140,7 @@ unsafe fn insert_into(
 unsafe fn is_plain(table: pg_sys::Relation, index: pg_sys::Relation) -> bool {
     // SAFETY: as the caller says. The row has as many keys as its fixed part tells.
     unsafe {
-        let columns = column::attributes((*table).rd_att);
+        let columns = attributes::of((*table).rd_att);
         let is_built_in = |number: &i16| {
             usize::try_from(*number - 1)
                 .is_ok_and(|column| columns[column].atttypid.to_u32() < pg_sys::FirstNormalObjectId)

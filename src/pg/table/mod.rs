@@ -1,7 +1,9 @@
 //! Tables, read and written without SQL.
 
 pub mod attachments;
+mod attributes;
 pub mod column;
+pub mod definition;
 pub mod heap;
 pub mod index;
 pub mod row;

@@ -1,5 +1,6 @@
 //! Errors that don't end what was begun: caught, looked at, and gone on from.
 
+use crate::extension;
 use crate::pg::encoding::in_any_encoding;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
@@ -109,7 +110,7 @@ impl Failure {
     }
 
     fn report(&self, message: String) -> ErrorReport {
-        let mut report = ErrorReport::new(self.code, in_any_encoding(message), "socketio_emitter");
+        let mut report = ErrorReport::new(self.code, in_any_encoding(message), extension::NAME);
         if let Some(detail) = &self.detail {
             report = report.set_detail(in_any_encoding(detail.clone()));
         }

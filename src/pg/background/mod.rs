@@ -1,0 +1,11 @@
+//! Background workers: being registered, and living as one.
+
+mod life;
+mod registration;
+mod signals;
+mod transaction;
+
+pub use life::*;
+pub use registration::*;
+pub use signals::is_told_to_end;
+pub use transaction::transaction;

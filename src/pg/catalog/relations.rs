@@ -1,0 +1,109 @@
+//! What a relation is, what the current role may do with it, and locks on it.
+
+use crate::pg::catalog::row::row_by_key;
+use pgrx::{PgList, pg_sys};
+
+/// Whether the relation is a table, partitioned or not.
+pub fn is_table(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
+    kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
+}
+
+/// Whether the relation can have triggers for its rows.
+pub fn has_rows_with_triggers(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
+    is_table(relation) || kind == pg_sys::RELKIND_FOREIGN_TABLE
+}
+
+/// Whether the current role may create triggers on the relation.
+pub fn may_create_triggers(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; the relation exists.
+    unsafe {
+        let right = pg_sys::ACL_TRIGGER as pg_sys::AclMode;
+        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right)
+            == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
+/// Whether the current role owns the relation, or is a member of the role that does.
+pub fn is_owned(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; the relation exists.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        #[cfg(feature = "pg15")]
+        let owned = pg_sys::pg_class_ownercheck(relation, user);
+        #[cfg(not(feature = "pg15"))]
+        let owned = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, user);
+        owned
+    }
+}
+
+/// The table on which the trigger was declared of which this one is a partition's copy, or a copy's
+/// copy.
+pub fn table_of_original_trigger(mut trigger: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    loop {
+        // SAFETY: the row is one of pg_trigger, whose fixed part the struct describes.
+        let (parent, table) = unsafe {
+            row_by_key(
+                pg_sys::TriggerRelationId,
+                pg_sys::Oid::from_u32(pg_sys::TriggerOidIndexId),
+                pg_sys::Anum_pg_trigger_oid,
+                pg_sys::F_OIDEQ,
+                pg_sys::Datum::from(trigger),
+                |row: &pg_sys::FormData_pg_trigger| (row.tgparentid, row.tgrelid),
+            )?
+        };
+        if parent == pg_sys::InvalidOid {
+            return Some(table);
+        }
+        trigger = parent;
+    }
+}
+
+/// The lock that a statement takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock {
+    CreateTrigger,
+    DropTrigger,
+}
+
+/// Locks a relation as that statement does, until the end of the transaction. Of a relation that has
+/// gone there is nothing to protect.
+pub fn lock(relation: pg_sys::Oid, lock: Lock) {
+    let mode = match lock {
+        Lock::CreateTrigger => pg_sys::ShareRowExclusiveLock,
+        Lock::DropTrigger => pg_sys::AccessExclusiveLock,
+    };
+    // SAFETY: waits until it has the lock.
+    unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) };
+}
+
+unsafe extern "C-unwind" {
+    // src/include/catalog/pg_inherits.h, which pgrx doesn't bind.
+    fn find_all_inheritors(
+        parent: pg_sys::Oid,
+        lock: pg_sys::LOCKMODE,
+        parents: *mut *mut pg_sys::List,
+    ) -> *mut pg_sys::List;
+}
+
+/// The partitions of a locked relation, and theirs, locked as CREATE TRIGGER does.
+pub fn lock_partitions(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a look-up; then a list of OIDs of the current memory context, with the relation itself
+    // first. The closure owns nothing.
+    unsafe {
+        if pg_sys::get_rel_relkind(relation) as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
+            return Vec::new();
+        }
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let lock = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+            find_all_inheritors(relation, lock, std::ptr::null_mut())
+        });
+        PgList::<pg_sys::Oid>::from_pg(list)
+            .iter_oid()
+            .skip(1)
+            .collect()
+    }
+}

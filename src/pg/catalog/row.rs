@@ -1,0 +1,44 @@
+//! A catalog's row, where no cache of Postgres's has it.
+
+use pgrx::pg_sys;
+
+/// Reads the one row that has `key` in a column with a unique index.
+///
+/// # Safety
+/// `relation`, `index` and `column` are a catalog's, `equals` is the equality of the column's type,
+/// which `key` is of, and `F` is the struct of the catalog.
+pub(super) unsafe fn row_by_key<F, R>(
+    relation: pg_sys::Oid,
+    index: pg_sys::Oid,
+    column: u32,
+    equals: u32,
+    key: pg_sys::Datum,
+    read: impl FnOnce(&F) -> R,
+) -> Option<R> {
+    // SAFETY: as the caller says. The relation and the scan are closed on the way out, and by
+    // Postgres after an ERROR; the row is read before that.
+    unsafe {
+        let relation = pg_sys::table_open(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let mut scan_key = pg_sys::ScanKeyData::default();
+        pg_sys::ScanKeyInit(
+            &mut scan_key,
+            column as pg_sys::AttrNumber,
+            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+            pg_sys::Oid::from_u32(equals),
+            key,
+        );
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            index,
+            true,
+            std::ptr::null_mut(),
+            1,
+            &mut scan_key,
+        );
+        let row = pg_sys::systable_getnext(scan);
+        let result = (!row.is_null()).then(|| read(&*pg_sys::GETSTRUCT(row).cast::<F>()));
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        result
+    }
+}

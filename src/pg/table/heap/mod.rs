@@ -1,0 +1,17 @@
+//! The extension's own tables, read and written without SQL.
+//!
+//! An emit must not cost a planned statement, and no right on these tables is ever granted: so rows
+//! are formed here and handed to the heap, as Postgres does with its catalogs.
+
+mod access;
+mod open;
+mod read;
+mod row;
+mod tid;
+mod write;
+
+pub use access::Access;
+pub use open::Heap;
+pub use read::Xids;
+pub use row::{Field, NewValue, StoredRow};
+pub use tid::Tid;

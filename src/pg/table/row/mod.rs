@@ -1,0 +1,12 @@
+//! Rows: where they lie, copies of them, and whether two are the same.
+
+mod comparison;
+mod copies;
+mod slot;
+mod values;
+
+pub use comparison::Comparison;
+pub use copies::Tuples;
+pub use slot::Slot;
+pub(in crate::pg) use slot::raw;
+pub use values::Row;

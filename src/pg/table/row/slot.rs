@@ -1,0 +1,75 @@
+//! Slots, which hold a row.
+
+use crate::pg::process::unwinding::unwinding;
+use crate::pg::table::row::values::Row;
+use pgrx::pg_sys;
+
+/// A place for one row of a table at a time.
+#[derive(Debug)]
+pub struct Slot(*mut pg_sys::TupleTableSlot);
+
+impl Slot {
+    /// For rows that `columns` describe.
+    ///
+    /// # Safety
+    /// The descriptor outlives the slot.
+    pub(in crate::pg) unsafe fn new(columns: pg_sys::TupleDesc) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { pg_sys::MakeSingleTupleTableSlot(columns, &pg_sys::TTSOpsMinimalTuple) })
+    }
+
+    pub(in crate::pg) fn raw(&mut self) -> *mut pg_sys::TupleTableSlot {
+        self.0
+    }
+
+    /// The row in it.
+    pub fn row(&mut self) -> Option<Row<'_>> {
+        // SAFETY: changing the slot takes a `&mut`.
+        unsafe { Row::in_slot(self.0) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !unwinding() {
+            // SAFETY: ours, dropped once.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) };
+        }
+    }
+}
+
+/// Functions of Postgres as they are, without pgrx's guard, which costs more than they do for a row:
+/// two share one, or need none because they raise no ERROR.
+pub(in crate::pg) mod raw {
+    use pgrx::pg_sys::{MinimalTuple, TupleTableSlot, Tuplestorestate};
+    use std::ffi::c_int;
+
+    unsafe extern "C-unwind" {
+        pub fn ExecStoreMinimalTuple(
+            tuple: MinimalTuple,
+            slot: *mut TupleTableSlot,
+            free: bool,
+        ) -> *mut TupleTableSlot;
+        pub fn tuplestore_gettupleslot(
+            store: *mut Tuplestorestate,
+            forward: bool,
+            copy: bool,
+            slot: *mut TupleTableSlot,
+        ) -> bool;
+        fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, count: c_int);
+    }
+
+    /// Reads the values out of the row in the slot.
+    ///
+    /// # Safety
+    /// The slot has just got a row.
+    pub unsafe fn fill(slot: *mut TupleTableSlot) {
+        // SAFETY: as the caller says.
+        unsafe {
+            let count = (*(*slot).tts_tupleDescriptor).natts;
+            if c_int::from((*slot).tts_nvalid) < count {
+                slot_getsomeattrs_int(slot, count);
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! A row, where it lies.
+
+use pgrx::pg_sys;
+use std::slice;
+
+/// A row's values, borrowed from where the row lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
+}
+
+impl<'a> Row<'a> {
+    /// `None` if the slot is null or empty.
+    ///
+    /// # Safety
+    /// `slot` is null or a slot that isn't changed for `'a`.
+    pub(in crate::pg) unsafe fn in_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Self> {
+        // SAFETY: a slot has as many values and null flags as its descriptor has attributes;
+        // `slot_getallattrs` fills what isn't filled yet.
+        unsafe {
+            if slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0 {
+                return None;
+            }
+            let count = (*(*slot).tts_tupleDescriptor).natts as usize;
+            if ((*slot).tts_nvalid as usize) < count {
+                pg_sys::slot_getallattrs(slot);
+            }
+            if count == 0 {
+                return Some(Self {
+                    values: &[],
+                    nulls: &[],
+                });
+            }
+            Some(Self {
+                values: slice::from_raw_parts((*slot).tts_values, count),
+                nulls: slice::from_raw_parts((*slot).tts_isnull, count),
+            })
+        }
+    }
+
+    /// `index`: from 0, dropped columns counted. `None` is a NULL.
+    pub(in crate::pg) fn get(&self, index: usize) -> Option<pg_sys::Datum> {
+        (!self.nulls[index]).then(|| self.values[index])
+    }
+}

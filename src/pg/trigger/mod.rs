@@ -1,0 +1,8 @@
+//! What Postgres hands to a trigger, and what it wants back.
+
+mod firing;
+mod function;
+mod transition;
+
+pub use firing::{Firing, Operation};
+pub use function::{Called, Done};
