@@ -22,4 +22,4 @@ mod resolve;
 mod template;
 mod watch;
 
-pub use watch::{Level, Watch};
+pub use watch::{Level, Watch, drop_watches};
