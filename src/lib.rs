@@ -41,7 +41,7 @@ extension_sql_file!(
         api::sockets::sio_sockets_leave,
         api::watch::sio_unwatch,
         api::watch::sio_watch,
-        live_tables::changes::sio_emit_changes,
+        live_tables::function::sio_emit_changes,
         "watches",
         "status",
     ]
@@ -50,7 +50,7 @@ extension_sql_file!(
     "../sql/watches.sql",
     name = "watches",
     requires = [
-        live_tables::changes::sio_emit_changes,
+        live_tables::function::sio_emit_changes,
         api::watch::_sio_declaration
     ]
 );

@@ -2,7 +2,7 @@
 
 use crate::api::params;
 use crate::error::Error;
-use crate::live_tables::{Level, Watch};
+use crate::live_tables::{self, Level, Watch};
 use crate::pg::call::datum::{Bytea, Regclass, Text, TextArray};
 use crate::pg::call::result::TextResult;
 use crate::pg::encoding;
@@ -82,7 +82,10 @@ fn sio_unwatch<'a>(
     name: default!(Option<Text<'a>>, "NULL"),
 ) -> Result<i32, ErrorReport> {
     let table = table(table_name)?;
-    Ok(Watch::drop(table, self::name(name)?.as_deref())?)
+    Ok(live_tables::drop_watches(
+        table,
+        self::name(name)?.as_deref(),
+    )?)
 }
 
 /// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` has them, taken apart.

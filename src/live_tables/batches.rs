@@ -1,9 +1,10 @@
 //! The rows of a statement, gathered by whom they are for.
 
 use crate::error::Error;
-use crate::live_tables::changes::{Event, events_of, is_unchanged, send};
+use crate::live_tables::change::{About, Change};
+use crate::live_tables::events::{Event, events_of, is_unchanged, send};
 use crate::live_tables::plan::Plan;
-use crate::live_tables::record::{About, Change, Record};
+use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::memory::Memory;
 use crate::pg::process::interrupt;

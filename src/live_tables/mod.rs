@@ -1,16 +1,25 @@
-//! Emitting on row changes: the trigger function `sio_emit_changes`.
+//! Live tables: a table's changes, emitted by triggers that call `sio_emit_changes`.
 //!
-//! [`changes`] is called by Postgres, finds the [`plan`] of the trigger and sends: a row at once, the
-//! rows of a statement in [`batches`]. What of a row travels is a [`record`]. A [`watch`] makes such
-//! triggers.
+//! [`function`] is called by Postgres, finds the trigger's [`plan`] in the [`cache`] and has it followed for
+//! [`each_row`], at once, or for [`each_statement`], whose rows go out in [`batches`]. Which [`events`] a [`change`]
+//! causes is the plan's to say; their argument is a [`record`]. A [`watch`] makes such triggers.
+//!
+//! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and binds each [`template`] to them.
+//! Files use only files further down this list of them: `function`, `cache`, `each_row`, `each_statement`, `batches`,
+//! `events`, `record`, `watch`, `plan`, `resolve`, `columns`, `template`, `change`.
 
 mod batches;
 mod cache;
-pub mod changes;
+mod change;
+mod columns;
+mod each_row;
+mod each_statement;
+mod events;
+pub mod function;
 mod plan;
 mod record;
 mod resolve;
-mod text;
+mod template;
 mod watch;
 
-pub use watch::{Level, Watch};
+pub use watch::{Level, Watch, drop_watches};

@@ -1,11 +1,11 @@
 //! A declaration that has met its table: columns found, ready to be read from rows.
 
 use crate::error::{Error, LiveTableError, Why};
-use crate::live_tables::record::Change;
-use crate::live_tables::resolve::{NamedColumns, Resolver};
-use crate::live_tables::text::Text;
+use crate::live_tables::change::Change;
+use crate::live_tables::columns::{NamedColumns, NamedReader};
+use crate::live_tables::resolve::Resolver;
+use crate::live_tables::template::BoundTemplate;
 use crate::pg::memory::Memory;
-use crate::pg::table::column::Reader;
 use crate::pg::table::definition::Table;
 use crate::pg::table::row::{Comparison, Row};
 use crate::pg::trigger::Operation;
@@ -21,9 +21,9 @@ use std::borrow::Cow;
 pub struct Plan {
     /// With its slash.
     pub namespace: String,
-    rooms: Vec<Text>,
-    event: Text,
-    left_event: Option<Text>,
+    rooms: Vec<BoundTemplate>,
+    event: BoundTemplate,
+    left_event: Option<BoundTemplate>,
     pub payload: Payload,
     /// The columns that travel, in the table's order.
     pub record: Vec<NamedReader>,
@@ -38,14 +38,6 @@ pub struct Plan {
     pub table: String,
     /// What readers keep. Dropped after them.
     _memory: Memory,
-}
-
-/// A column and the key that it has in JSON.
-#[derive(Debug)]
-pub struct NamedReader {
-    /// UTF-8.
-    pub name: String,
-    pub reader: Reader,
 }
 
 /// Whom an event goes to.
@@ -78,13 +70,13 @@ impl Plan {
         let rooms = declaration
             .rooms
             .iter()
-            .map(|room| resolver.text("room", room))
+            .map(|room| resolver.template("room", room))
             .collect::<Result<_, _>>()?;
-        let event = resolver.text("event", &declaration.event)?;
+        let event = resolver.template("event", &declaration.event)?;
         let left_event = declaration
             .left_event
             .as_ref()
-            .map(|event| resolver.text("left_event", event))
+            .map(|event| resolver.template("left_event", event))
             .transpose()?;
         event.check_fixed_event("event")?;
         if let Some(left_event) = &left_event {

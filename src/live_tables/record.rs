@@ -1,32 +1,16 @@
 //! What of a change travels: an event's argument, made from rows where they lie.
 
-use crate::live_tables::plan::{NamedReader, Plan};
+use crate::live_tables::change::{About, Change};
+use crate::live_tables::columns::NamedReader;
+use crate::live_tables::plan::Plan;
 use crate::payload::{Context, serialize_numeric};
 use crate::pg::call::datum::Jsonb;
 use crate::pg::table::column::ColumnValue;
 use crate::pg::table::row::Row;
-use crate::pg::trigger::Operation;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use socketio_emitter_declaration::{Old, Payload};
 use socketio_emitter_jsonb::Decimal;
 use socketio_emitter_protocol::Number;
-
-/// A changed row.
-#[derive(Debug, Clone, Copy)]
-pub struct Change<'a> {
-    pub operation: Operation,
-    /// None on insert.
-    pub old: Option<Row<'a>>,
-    /// None on delete.
-    pub new: Option<Row<'a>>,
-}
-
-impl<'a> Change<'a> {
-    /// The new row; the old one on delete.
-    pub fn row(&self) -> Option<Row<'a>> {
-        self.new.or(self.old)
-    }
-}
 
 /// The argument of an event about one row.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +19,6 @@ pub struct Record<'a> {
     pub context: &'a Context<'a>,
     pub change: Change<'a>,
     pub about: About,
-}
-
-/// Which of the two events it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum About {
-    /// `event`: what was done to the row.
-    Change,
-    /// `left_event`: it isn't there any more, in these rooms.
-    Leaving,
 }
 
 impl Serialize for Record<'_> {
@@ -76,8 +51,8 @@ impl Serialize for Record<'_> {
 }
 
 impl<'a> Record<'a> {
-    fn columns(&self, columns: &'a [NamedReader], row: Option<Row<'a>>) -> Columns<'a> {
-        Columns {
+    fn columns(&self, columns: &'a [NamedReader], row: Option<Row<'a>>) -> RowObject<'a> {
+        RowObject {
             columns,
             row,
             context: self.context,
@@ -86,13 +61,13 @@ impl<'a> Record<'a> {
 }
 
 /// An object with some of a row's columns; null where there is no row.
-struct Columns<'a> {
+struct RowObject<'a> {
     columns: &'a [NamedReader],
     row: Option<Row<'a>>,
     context: &'a Context<'a>,
 }
 
-impl Serialize for Columns<'_> {
+impl Serialize for RowObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(row) = self.row else {
             return serializer.serialize_unit();

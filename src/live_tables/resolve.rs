@@ -1,66 +1,13 @@
 //! From the names in a declaration to a table's columns.
 
-use crate::error::{Error, LiveTableError, ParameterError, Why, shorten};
-use crate::live_tables::plan::NamedReader;
-use crate::live_tables::text::{Piece, Text};
+use crate::error::{Error, LiveTableError, Why, shorten};
+use crate::live_tables::columns::{NamedColumns, NamedReader};
+use crate::live_tables::template::{BoundTemplate, Piece};
 use crate::pg::encoding;
 use crate::pg::memory::Memory;
-use crate::pg::table::definition::{ColumnHandle, Table, primary_key};
+use crate::pg::table::definition::primary_key;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{Columns, Part, Template};
-
-/// Columns that a hint lists.
-const SHOWN: usize = 10;
-
-/// A table's columns with their names in UTF-8.
-pub struct NamedColumns(Vec<(String, ColumnHandle)>);
-
-impl NamedColumns {
-    pub fn of(table: &Table) -> Result<Self, Error> {
-        let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
-            Ok(name) => Ok((name.into_owned(), column)),
-            Err(_) => Err(ParameterError::Encoding {
-                parameter: "columns",
-                encoding: encoding::database_encoding_name(),
-            }),
-        };
-        Ok(Self(
-            table
-                .columns()
-                .into_iter()
-                .map(named)
-                .collect::<Result<_, _>>()?,
-        ))
-    }
-
-    fn find(&self, wanted: &str) -> Option<&ColumnHandle> {
-        self.0
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, column)| column)
-    }
-
-    /// For somebody who named a column that isn't there.
-    fn hint(&self, wanted: &str) -> String {
-        let folded = |name: &str| name.to_lowercase();
-        if let Some((name, _)) = self
-            .0
-            .iter()
-            .find(|(name, _)| folded(name) == folded(wanted))
-        {
-            return format!(
-                "There is a column \"{name}\": write ${{{name}}} in a template, \"{name}\" in a list of columns."
-            );
-        }
-        let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
-        match names.split_at_checked(SHOWN) {
-            Some((first, rest)) if !rest.is_empty() => {
-                format!("Columns are: {} and {} more.", first.join(", "), rest.len())
-            }
-            _ => format!("Columns are: {}.", names.join(", ")),
-        }
-    }
-}
 
 /// Finds what a declaration names.
 pub struct Resolver<'a> {
@@ -73,7 +20,7 @@ pub struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub fn text(&self, key: &str, template: &Template) -> Result<Text, Error> {
+    pub fn template(&self, key: &str, template: &Template) -> Result<BoundTemplate, Error> {
         let pieces = template.parts().iter().map(|part| {
             Ok(match part {
                 Part::Literal(text) => Piece::Literal(text.clone()),
@@ -86,7 +33,7 @@ impl Resolver<'_> {
                 },
             })
         });
-        Ok(Text(pieces.collect::<Result<_, _>>()?))
+        Ok(BoundTemplate(pieces.collect::<Result<_, _>>()?))
     }
 
     pub fn check_named(&self, columns: &Columns) -> Result<(), Error> {
@@ -114,11 +61,10 @@ impl Resolver<'_> {
 
     pub fn readers(&self, chosen: impl Fn(&str) -> bool) -> Vec<NamedReader> {
         self.columns
-            .0
             .iter()
             .filter(|(name, _)| chosen(name))
             .map(|(name, column)| NamedReader {
-                name: name.clone(),
+                name: name.to_owned(),
                 reader: column.reader(self.memory),
             })
             .collect()

@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 4 * MAX_TEXT;
 
 /// A template of a table's trigger.
 #[derive(Debug)]
-pub struct Text(pub Vec<Piece>);
+pub struct BoundTemplate(pub Vec<Piece>);
 
 #[derive(Debug)]
 pub enum Piece {
@@ -22,7 +22,7 @@ pub enum Piece {
     Column(TextReader),
 }
 
-impl Text {
+impl BoundTemplate {
     /// An event that depends on no row is known from the start.
     pub fn check_fixed_event(&self, key: &'static str) -> Result<(), Error> {
         if !self.has_columns() {

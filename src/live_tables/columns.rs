@@ -1,0 +1,67 @@
+//! A table's columns by the names that declarations and clients know them by.
+
+use crate::error::{Error, ParameterError};
+use crate::pg::encoding;
+use crate::pg::table::column::Reader;
+use crate::pg::table::definition::{ColumnHandle, Table};
+
+/// A column and the key that it has in JSON.
+#[derive(Debug)]
+pub struct NamedReader {
+    /// UTF-8.
+    pub name: String,
+    pub reader: Reader,
+}
+
+/// Columns that a hint lists.
+const SHOWN: usize = 10;
+
+/// A table's columns with their names in UTF-8.
+pub struct NamedColumns(Vec<(String, ColumnHandle)>);
+
+impl NamedColumns {
+    pub fn of(table: &Table) -> Result<Self, Error> {
+        let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
+            Ok(name) => Ok((name.into_owned(), column)),
+            Err(_) => Err(ParameterError::Encoding {
+                parameter: "columns",
+                encoding: encoding::database_encoding_name(),
+            }),
+        };
+        Ok(Self(
+            table
+                .columns()
+                .into_iter()
+                .map(named)
+                .collect::<Result<_, _>>()?,
+        ))
+    }
+
+    /// In the table's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ColumnHandle)> {
+        self.0.iter().map(|(name, column)| (name.as_str(), column))
+    }
+
+    pub fn find(&self, wanted: &str) -> Option<&ColumnHandle> {
+        self.iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, column)| column)
+    }
+
+    /// For somebody who named a column that isn't there.
+    pub fn hint(&self, wanted: &str) -> String {
+        let folded = |name: &str| name.to_lowercase();
+        if let Some((name, _)) = self.iter().find(|(name, _)| folded(name) == folded(wanted)) {
+            return format!(
+                "There is a column \"{name}\": write ${{{name}}} in a template, \"{name}\" in a list of columns."
+            );
+        }
+        let names: Vec<&str> = self.iter().map(|(name, _)| name).collect();
+        match names.split_at_checked(SHOWN) {
+            Some((first, rest)) if !rest.is_empty() => {
+                format!("Columns are: {} and {} more.", first.join(", "), rest.len())
+            }
+            _ => format!("Columns are: {}.", names.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! FOR EACH STATEMENT: the rows of its transition tables go out in batches; TRUNCATE has none.
+
+use crate::error::{Error, LiveTableError};
+use crate::live_tables::batches::Batches;
+use crate::live_tables::change::{About, Change};
+use crate::live_tables::events::send;
+use crate::live_tables::plan::Plan;
+use crate::live_tables::record::Record;
+use crate::payload::Context;
+use crate::pg::trigger::{Firing, Operation};
+use socketio_emitter_declaration::Payload;
+
+pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
+    let mut batches = Batches::new(plan, firing, operation);
+    match operation {
+        Operation::Insert => {
+            let Some(mut new) = firing.new_table() else {
+                return Err(missing_new_table());
+            };
+            while new.advance() {
+                batches.add(None, Some(new.slot()))?;
+            }
+        }
+        Operation::Delete => {
+            let Some(mut old) = firing.old_table() else {
+                return Err(missing_old_table());
+            };
+            while old.advance() {
+                batches.add(Some(old.slot()), None)?;
+            }
+        }
+        _ => {
+            let Some(mut new) = firing.new_table() else {
+                return Err(missing_new_table());
+            };
+            let mut old = match firing.old_table() {
+                None if plan.needs_old_rows() => return Err(missing_old_table()),
+                old => old.filter(|_| plan.needs_old_rows()),
+            };
+            // Postgres stores both rows of an update in one go, so they come in the same order. Only
+            // an update that moved a row to another partition, where a BEFORE trigger dropped it,
+            // leaves an old row without its new one, and nobody can tell which. Then all rows leave
+            // their rooms first, and those that are still there come again.
+            if let Some(mut unpaired) = old.take_if(|old| old.count() != new.count())
+                && plan.tells_of_leaving()
+            {
+                while unpaired.advance() {
+                    batches.add(Some(unpaired.slot()), None)?;
+                }
+                batches.flush()?;
+            }
+            while new.advance() {
+                let old = match &mut old {
+                    Some(old) => {
+                        old.advance();
+                        Some(old.slot())
+                    }
+                    None => None,
+                };
+                batches.add(old, Some(new.slot()))?;
+            }
+        }
+    }
+    batches.flush()
+}
+
+/// Truncated rows are nobody's to see: rooms that depend on a column can't be told.
+pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
+    plan.check_truncate()?;
+    let change = Change {
+        operation: Operation::Truncate,
+        old: None,
+        new: None,
+    };
+    let recipients = plan.recipients(change.operation, None)?;
+    let (Some(rooms), Some(event)) = (recipients.rooms(), plan.event(change.operation, None)?)
+    else {
+        return Ok(());
+    };
+    let context = Context::new("payload", []);
+    let record = Record {
+        plan,
+        context: &context,
+        change,
+        about: About::Change,
+    };
+    let args = [record];
+    let args = match plan.payload {
+        Payload::Change { .. } => &args[..],
+        Payload::Row | Payload::Key => &[],
+    };
+    send(plan, &event, rooms, &[], args, &context)
+}
+
+fn missing_new_table() -> Error {
+    LiveTableError::TriggerProtocol {
+        problem: "sio_emit_changes() for each statement needs the transition table NEW TABLE",
+        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (and OLD TABLE AS sio_old for UPDATE), or FOR EACH ROW.",
+    }.into()
+}
+
+fn missing_old_table() -> Error {
+    LiveTableError::TriggerProtocol {
+        problem: "sio_emit_changes() for each statement needs the transition table OLD TABLE",
+        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old: deletes need it, and updates with payload=change, left_event or unchanged=skip. Or FOR EACH ROW.",
+    }.into()
+}

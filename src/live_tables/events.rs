@@ -1,0 +1,101 @@
+//! The events that a changed row causes: which clients they are for, and under which name.
+
+use crate::delivery;
+use crate::error::Error;
+use crate::live_tables::change::{About, Change};
+use crate::live_tables::plan::{Plan, Recipients};
+use crate::payload::Context;
+use crate::pg::trigger::Operation;
+use serde::Serialize;
+use socketio_emitter_protocol::{Action, Flags, Target};
+use std::borrow::Cow;
+
+/// Whether the row is to be passed over, because the update changed nothing.
+pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
+    match (&plan.unchanged, change.old, change.new) {
+        (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
+        _ => false,
+    }
+}
+
+/// An event about a row, but for its argument.
+pub struct Event {
+    pub about: About,
+    pub name: String,
+    /// Empty is everyone.
+    pub rooms: Vec<Cow<'static, str>>,
+    pub except: Vec<Cow<'static, str>>,
+}
+
+/// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
+/// those that it is in.
+pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::with_capacity(1);
+    let recipients = match change {
+        // An update that took the row away: see `emit_statement`.
+        Change {
+            operation: Operation::Update,
+            new: None,
+            ..
+        } => Recipients::Nobody,
+        _ => plan.recipients(change.operation, change.row())?,
+    };
+    if change.operation == Operation::Update
+        && plan.tells_of_leaving()
+        && let Some(old) = change.old
+        && let Recipients::Rooms(before) = plan.recipients(change.operation, Some(old))?
+    {
+        let now = recipients.rooms().unwrap_or_default();
+        let left: Vec<_> = before
+            .into_iter()
+            .filter(|room| !now.contains(room))
+            .collect();
+        if !left.is_empty()
+            && let Some(name) = plan.left_event(old)?
+        {
+            events.push(Event {
+                about: About::Leaving,
+                name,
+                rooms: left,
+                // Clients that still see the row, by another room.
+                except: now.to_vec(),
+            });
+        }
+    }
+    let rooms = match recipients {
+        Recipients::Everyone => Vec::new(),
+        Recipients::Rooms(rooms) => rooms,
+        Recipients::Nobody => return Ok(events),
+    };
+    if let Some(name) = plan.event(change.operation, change.row())? {
+        events.push(Event {
+            about: About::Change,
+            name,
+            rooms,
+            except: Vec::new(),
+        });
+    }
+    Ok(events)
+}
+
+/// Sends one event.
+pub fn send<A: Serialize>(
+    plan: &Plan,
+    event: &str,
+    rooms: &[Cow<'_, str>],
+    except: &[Cow<'_, str>],
+    args: &[A],
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    delivery::send(
+        c"sio_emit_changes()",
+        &plan.namespace,
+        Action::Emit {
+            event,
+            args,
+            target: Target { rooms, except },
+            flags: Flags::default(),
+        },
+        context,
+    )
+}

@@ -1,0 +1,162 @@
+//! Making a watch, or replacing one.
+
+use crate::error::{Error, LiveTableError, Misdeclared};
+use crate::live_tables::plan::Plan;
+use crate::live_tables::watch::existing::{Existing, TriggerFunction};
+use crate::live_tables::watch::sql::{self, NewTrigger};
+use crate::live_tables::watch::table;
+use crate::live_tables::watch::wanted::{self, Level};
+use crate::pg::table::definition::Table;
+use crate::pg::trigger::Operation;
+use crate::pg::{catalog, encoding};
+use pgrx::pg_sys;
+use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
+use std::borrow::Cow;
+
+const DEFAULT_NAME: &str = "sio_watch";
+
+/// A watch that is being declared.
+pub struct Watch {
+    table: pg_sys::Oid,
+    name: String,
+    /// `key=value` each, as the triggers will have them.
+    arguments: Vec<String>,
+}
+
+impl Watch {
+    /// `name`: none for the default one.
+    pub fn new(table: pg_sys::Oid, name: Option<&str>) -> Result<Self, Error> {
+        table::check(table)?;
+        let name = name.unwrap_or(DEFAULT_NAME);
+        Ok(Self {
+            table,
+            name: name.to_owned(),
+            arguments: vec!["unchanged=skip".to_owned(), format!("watch={name}")],
+        })
+    }
+
+    pub fn argument(&mut self, key: &str, value: &str) {
+        self.arguments.push(format!("{key}={value}"));
+    }
+
+    /// `columns`: exact names.
+    pub fn columns(&mut self, key: &str, columns: &[Cow<'_, str>]) {
+        let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
+        self.argument(key, &write_columns(&columns));
+    }
+
+    /// Checks all of it, then makes the triggers and drops those that are no longer wanted.
+    pub fn create(self, level: Level, ops: &[Cow<'_, str>]) -> Result<(), Error> {
+        let ops = wanted::operations(ops)?;
+        let declaration = Declaration::parse(self.arguments.iter().map(String::as_str))
+            .map_err(|error| in_call(error.into()))?;
+        check_left_event(&declaration, &ops)?;
+        // Until the end of the transaction, as CREATE TRIGGER: what is checked here stays so.
+        catalog::lock(self.table, catalog::Lock::CreateTrigger);
+        table::check(self.table)?;
+        self.check_columns(&declaration, &ops)?;
+        let wanted = wanted::triggers(&self.name, level, &ops)?;
+
+        let function = TriggerFunction::find();
+        let existing = Existing::of(self.table, &function);
+        let own = sql::in_database_encoding(&self.name)?;
+        self.check_names(&own, &wanted, &existing, &function)?;
+        let arguments = declaration.arguments();
+        for trigger in &wanted {
+            // To replace also replaces what has the name in a partition: only where there is ours.
+            let replaces = existing.iter().any(|other| other.has_name(&trigger.name));
+            sql::create_trigger(
+                self.table,
+                trigger,
+                replaces,
+                &function.sql_name,
+                &arguments,
+            )?;
+        }
+        let stale = existing.iter().filter(|trigger| {
+            trigger.watch.as_deref() == Some(&*own)
+                && !wanted.iter().any(|wanted| trigger.has_name(&wanted.name))
+        });
+        for trigger in stale {
+            sql::drop_trigger(self.table, &trigger.sql_name)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to take the name of a trigger that isn't of this watch, in the table itself or in a
+    /// partition, which would get a copy of that name.
+    ///
+    /// `own`: the name of this watch, in the database's encoding.
+    fn check_names(
+        &self,
+        own: &[u8],
+        wanted: &[NewTrigger],
+        existing: &[Existing],
+        function: &TriggerFunction,
+    ) -> Result<(), Error> {
+        let foreign = |table: pg_sys::Oid, trigger: &Existing| LiveTableError::ForeignTrigger {
+            trigger: encoding::display(&trigger.name),
+            table: table::display_name(table),
+        };
+        let is_wanted =
+            |other: &&Existing| wanted.iter().any(|wanted| other.has_name(&wanted.name));
+        if let Some(other) = existing
+            .iter()
+            .filter(is_wanted)
+            .find(|other| other.watch.as_deref() != Some(own))
+        {
+            return Err(foreign(self.table, other).into());
+        }
+        for partition in catalog::lock_partitions(self.table) {
+            let others = Existing::of(partition, function);
+            if let Some(other) = others.iter().filter(is_wanted).find(|other| !other.is_copy) {
+                return Err(foreign(partition, other).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What only the table can tell.
+    fn check_columns(&self, declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
+        let has_old_rows = ops
+            .iter()
+            .any(|op| matches!(op, Operation::Update | Operation::Delete));
+        let plan = Table::with_locked(self.table, |table| {
+            Plan::new(declaration, table, self.table, has_old_rows)
+        })
+        .map_err(in_call)?;
+        if ops.contains(&Operation::Truncate) {
+            plan.check_truncate().map_err(in_call)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_left_event(declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
+    if declaration.left_event.is_none() || ops.contains(&Operation::Update) {
+        return Ok(());
+    }
+    Err(in_call(
+        DeclarationError {
+            key: "left_event".to_owned(),
+            value: None,
+            problem: "needs update among the ops".to_owned(),
+            hint: "Only an update moves a row out of a room.".to_owned(),
+        }
+        .into(),
+    ))
+}
+
+/// The error as `sio_watch` words it.
+fn in_call(error: Error) -> Error {
+    match error {
+        Error::LiveTable(LiveTableError::Misdeclared(misdeclared)) => {
+            LiveTableError::Misdeclared(Misdeclared {
+                in_call: true,
+                ..misdeclared
+            })
+            .into()
+        }
+        other => other,
+    }
+}

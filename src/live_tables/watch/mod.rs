@@ -1,0 +1,16 @@
+//! Watches: the triggers that make a table a live one, made, replaced and dropped together by `sio_watch` and
+//! `sio_unwatch`.
+//!
+//! To [`create`] a watch, or to [`drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
+//! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else.
+
+mod create;
+mod drop;
+mod existing;
+mod sql;
+mod table;
+mod wanted;
+
+pub use create::Watch;
+pub use drop::drop_watches;
+pub use wanted::Level;

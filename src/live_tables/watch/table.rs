@@ -1,0 +1,50 @@
+//! The table that is watched.
+
+use crate::delivery;
+use crate::error::{Error, LiveTableError};
+use crate::pg::{catalog, encoding};
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// Refuses what the caller can't make triggers on, and what a watch must not be of.
+pub fn check(table: pg_sys::Oid) -> Result<(), Error> {
+    if catalog::names(table).is_none() {
+        return Err(missing(table));
+    }
+    if delivery::is_attachments_table(table) {
+        return Err(LiveTableError::WatchedAttachments.into());
+    }
+    if !catalog::has_rows_with_triggers(table) {
+        return Err(LiveTableError::NotWatchable {
+            name: display_name(table),
+        }
+        .into());
+    }
+    if !catalog::may_create_triggers(table) {
+        return Err(LiveTableError::NoTriggerRight {
+            table: display_name(table),
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// The error for a `regclass` of nothing.
+pub fn missing(table: pg_sys::Oid) -> Error {
+    LiveTableError::NoSuchTable {
+        oid: table.to_u32(),
+    }
+    .into()
+}
+
+/// Schema and name, for an error; of a table that is there.
+pub fn display_name(table: pg_sys::Oid) -> String {
+    catalog::qualified_name(table).map_or_else(String::new, |name| encoding::display(&name))
+}
+
+/// Schema and name, quoted where SQL needs it, in the database's encoding.
+pub fn sql_name(table: pg_sys::Oid) -> Result<Vec<u8>, Error> {
+    catalog::qualified_name(table)
+        .map(CString::into_bytes)
+        .ok_or_else(|| missing(table))
+}

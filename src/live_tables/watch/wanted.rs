@@ -1,0 +1,110 @@
+//! The triggers that a watch consists of.
+
+use crate::error::{Error, ParameterError};
+use crate::live_tables::watch::sql::{NewTrigger, in_database_encoding};
+use crate::pg::trigger::Operation;
+use pgrx::pg_sys;
+use std::borrow::Cow;
+
+/// What the triggers' transition tables are called.
+const NEW_TABLE: &str = "sio_new";
+const OLD_TABLE: &str = "sio_old";
+
+/// Postgres cuts longer names (`NAMEDATALEN` in `src/include/pg_config_manual.h`).
+const NAME_LIMIT: usize = pg_sys::NAMEDATALEN as usize - 1;
+
+/// Whether each row fires, or each statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Row,
+    Statement,
+}
+
+impl Level {
+    pub fn parse(level: &str) -> Result<Self, Error> {
+        match level {
+            "row" => Ok(Self::Row),
+            "statement" => Ok(Self::Statement),
+            other => Err(ParameterError::Value {
+                parameter: "level",
+                value: format!("\"{other}\""),
+                wanted: "row or statement",
+            }
+            .into()),
+        }
+    }
+}
+
+/// The triggers of a watch.
+///
+/// `ops`: each once.
+pub fn triggers(watch: &str, level: Level, ops: &[Operation]) -> Result<Vec<NewTrigger>, Error> {
+    let row_ops: Vec<Operation> = ops
+        .iter()
+        .copied()
+        .filter(|&op| op != Operation::Truncate)
+        .collect();
+    let mut triggers = Vec::new();
+    match level {
+        Level::Row if row_ops.is_empty() => {}
+        Level::Row => {
+            let events: Vec<&str> = row_ops.iter().map(|op| op.keyword()).collect();
+            triggers.push(NewTrigger {
+                name: watch.to_owned(),
+                events: format!("AFTER {}", events.join(" OR ")),
+                level: "FOR EACH ROW".to_owned(),
+            });
+        }
+        Level::Statement => triggers.extend(row_ops.iter().map(|&op| for_statement(watch, op))),
+    }
+    if ops.contains(&Operation::Truncate) {
+        triggers.push(for_statement(watch, Operation::Truncate));
+    }
+    for trigger in &triggers {
+        let length = in_database_encoding(&trigger.name)?.len();
+        if trigger.name.is_empty() || length > NAME_LIMIT {
+            return Err(ParameterError::Value {
+                parameter: "name",
+                value: format!("\"{watch}\""),
+                wanted: "a name of 1 to 63 bytes, with _insert and the like behind it where there are several triggers",
+            }.into());
+        }
+    }
+    Ok(triggers)
+}
+
+fn for_statement(watch: &str, op: Operation) -> NewTrigger {
+    let old = format!("OLD TABLE AS {OLD_TABLE}");
+    let new = format!("NEW TABLE AS {NEW_TABLE}");
+    let tables = match op {
+        Operation::Insert => format!("REFERENCING {new} "),
+        Operation::Update => format!("REFERENCING {old} {new} "),
+        Operation::Delete => format!("REFERENCING {old} "),
+        Operation::Truncate => String::new(),
+    };
+    NewTrigger {
+        name: format!("{watch}_{}", op.name()),
+        events: format!("AFTER {}", op.keyword()),
+        level: format!("{tables}FOR EACH STATEMENT"),
+    }
+}
+
+/// The operations that `sio_watch` was given, each once, in the order of [`Operation::ALL`].
+pub fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
+    let all = Operation::ALL;
+    let unknown = ops
+        .iter()
+        .find(|op| !all.iter().any(|known| known.name() == op.as_ref()));
+    if ops.is_empty() || unknown.is_some() {
+        return Err(ParameterError::Value {
+            parameter: "ops",
+            value: unknown.map_or("empty".to_owned(), |op| format!("\"{op}\"")),
+            wanted: "a list of insert, update, delete, truncate",
+        }
+        .into());
+    }
+    Ok(all
+        .into_iter()
+        .filter(|known| ops.iter().any(|op| op == known.name()))
+        .collect())
+}
