@@ -1,5 +1,6 @@
 // Batches that fail at their COMMIT: each of their messages could be sent, and none of them is.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -94,6 +95,21 @@ describe('a batch that can\'t be committed', () => {
       await delivered(admin);
       assert.equal((await status(admin)).failed, '0');
       assert.deepEqual(await numbers(listener), [1]);
+    });
+
+    // What was set aside lies in another table, which stores texts in its own way.
+    it('has messages set aside that arrive when they are tried again, however well their text can be compressed', async () => {
+      await whileWorkerStands(admin, async () => {
+        await fillPages();
+        await app.query(['BEGIN', numbered(1, 'x'.repeat(4_500)), numbered(2, randomBytes(2_500).toString('hex')), 'COMMIT'].join(';'));
+      });
+      await settled(2);
+      chmodSync(folder(), 0o700);
+      assert.deepEqual(await numbers(listener), []);
+      await admin.query('SELECT sio_retry()');
+      await delivered(admin);
+      assert.deepEqual((await admin.query('SELECT error FROM sio_failed')).rows, []);
+      assert.deepEqual(await numbers(listener), [1, 2]);
     });
   });
 
