@@ -169,6 +169,63 @@ describe('refusals', () => {
       });
     }
 
+    // Types that a role has made, in what way, and which indexes on a column of it there may be. `domain`: refused without any.
+    const DIFF = `CREATE FUNCTION diff(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1 - $2; END $$`;
+    const RANGE = `${DIFF}; CREATE TYPE span AS RANGE (subtype = int, subtype_diff = diff, multirange_type_name = spans)`;
+    const THEIR_TYPES = {
+      'an enum': { sql: `CREATE TYPE mood AS ENUM ('sad')`, type: 'mood', indexes: ['(v)', 'USING hash (v)'] },
+      'a composite type': { sql: 'CREATE TYPE pair AS (a int)', type: 'pair', indexes: ['(v)'] },
+      'a range type with a subtype_diff': {
+        sql: RANGE, type: 'span',
+        indexes: ['(v)', 'USING gist (v)', 'USING spgist (v)', 'USING hash (v)', 'USING brin (v)', '(id, v DESC)', '(id) INCLUDE (v)'],
+      },
+      'its multirange type': { sql: RANGE, type: 'spans', indexes: ['(v)', 'USING gist (v)', 'USING hash (v)'] },
+      'an array of it': { sql: RANGE, type: 'span[]', indexes: ['(v)', 'USING gin (v)'] },
+      'an array of its multirange type': { sql: RANGE, type: 'spans[]', indexes: ['(v)', 'USING gin (v)'] },
+      'a composite type with it': { sql: `${RANGE}; CREATE TYPE pair AS (a span)`, type: 'pair', indexes: ['(v)'] },
+      'a domain over it': { sql: `${RANGE}; CREATE DOMAIN era AS span`, type: 'era', indexes: ['(v)', 'USING gist (v)'], domain: true },
+      'an array of a domain over it': { sql: `${RANGE}; CREATE DOMAIN era AS span`, type: 'era[]', indexes: ['(v)'] },
+      'a domain over an array of it': { sql: `${RANGE}; CREATE DOMAIN eras AS span[]`, type: 'eras', indexes: ['(v)', 'USING gin (v)'], domain: true },
+      'a range type over a domain': { sql: 'CREATE DOMAIN day AS date; CREATE TYPE days AS RANGE (subtype = day)', type: 'days', indexes: ['(v)', 'USING gist (v)'] },
+      'a range type with a canonical function': {
+        by: 'postgres',
+        sql: `CREATE TYPE span; CREATE FUNCTION canonical(span) RETURNS span LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
+              CREATE TYPE span AS RANGE (subtype = int, canonical = canonical)`,
+        type: 'span', indexes: ['(v)', 'USING gist (v)'],
+      },
+      'a range type with an operator class': {
+        by: 'postgres',
+        sql: `CREATE FUNCTION compare(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN sign($1 - $2); END $$;
+              CREATE OPERATOR CLASS theirs FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 compare(int, int);
+              CREATE TYPE span AS RANGE (subtype = int, subtype_opclass = theirs)`,
+        type: 'span', indexes: ['(v)', 'USING gist (v)'],
+      },
+    };
+
+    for (const [what, { by = 'maker', sql, type, indexes, domain = false }] of Object.entries(THEIR_TYPES)) {
+      it(`an index on a column of a role's own type: ${what}`, async () => {
+        await admin.query(`DROP SCHEMA IF EXISTS made CASCADE; DROP ROLE IF EXISTS maker; CREATE ROLE maker; CREATE SCHEMA made AUTHORIZATION maker;
+          CREATE TABLE coded (${shape}); GRANT USAGE ON SCHEMA made TO PUBLIC;
+          SET search_path = made, public; SET ROLE ${by}; ${sql}; RESET ROLE; ALTER TABLE coded ADD v ${type}; RESET search_path`);
+        await withTable('coded', async (session) => {
+          const words = { says: [/public\.coded because of its /, domain ? 'domain as type of column "v"' : 'index "theirs"'], hint: /table_name/ };
+          const emit = call('sio_emit_binary');
+          for (const index of indexes) {
+            await admin.query(`CREATE INDEX theirs ON coded ${index}`);
+            for (const delivery of ['queue', 'notify']) {
+              await session.query(`SET socketio_emitter.delivery = '${delivery}'`);
+              for (const name of STORING) await refused(session, call(name), '0A000', words);
+            }
+            await admin.query('DROP INDEX theirs');
+          }
+          assert.deepEqual((await admin.query('SELECT FROM coded')).rows, []);
+          if (domain) await refused(session, emit, '0A000', words);
+          else await session.query(emit);
+          assert.equal((await listener.texts()).length, domain ? 0 : 1);
+        });
+      });
+    }
+
     it('a check that comes between two emits of a session', async () => {
       await admin.query(`CREATE TABLE coded (${shape})`);
       await withTable('coded', async (session) => {

@@ -5,6 +5,7 @@ use super::{column, text};
 use crate::error::{Error, QueueError};
 use crate::pg::process::interrupt;
 use crate::pg::table::heap::{Access, NewValue, StoredRow, Tid, Xids};
+use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::failure::Failure;
 use crate::pg::xact::snapshot::{Snapshot, current_xid};
 use crate::pg::xact::transaction;
@@ -59,13 +60,16 @@ pub fn retry(id: Option<i64>) -> Result<i64, Error> {
     let xid = current_xid();
     let mut served = true;
     let count = take(&relations, id, |row| {
+        // That table compresses texts, and the queue's readers take them as they lie.
+        let text = |column| row.field(column).map(|text| Varlena::new(&text.copy()));
+        let (channel, message) = (text(failed_column::CHANNEL), text(failed_column::MESSAGE));
         served &= queue.insert_indexed(&[
             NewValue::Xid8(xid),
             row.any(failed_column::ID),
             row.any(failed_column::QUEUED_AT),
             row.any(failed_column::ATTACHMENTS_TABLE),
-            row.any(failed_column::CHANNEL),
-            row.any(failed_column::MESSAGE),
+            channel.as_ref().map_or(NewValue::Null, NewValue::Varlena),
+            message.as_ref().map_or(NewValue::Null, NewValue::Varlena),
             row.any(failed_column::PAYLOAD),
         ]);
     })?;
