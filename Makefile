@@ -29,7 +29,7 @@ fresh: ## make demo on a fresh Debian 12 and 13, each as root and as a user with
 	@scripts/setup fresh
 	@scripts/fresh
 
-lint: ## rustfmt, clippy, shellcheck, and pgspot on the SQL scripts
+lint: ## rustfmt, clippy, shellcheck, pgspot on the SQL scripts, and smaller checks
 	@scripts/setup lint
 	@scripts/lint
 
