@@ -110,6 +110,29 @@ class Live {
     }
   }
 
+  /** sio_watch by the owner, with these further parameters. */
+  async watch(parameters = '', table = 'orders') {
+    await this.app.query(`SELECT sio_watch('${table}'${parameters && `, ${parameters}`})`);
+  }
+
+  /** sio_unwatch by the owner: how many watches it says that it removed. */
+  async unwatch(parameters = `'orders'`) {
+    return (await this.app.query(`SELECT sio_unwatch(${parameters}) AS n`)).rows[0].n;
+  }
+
+  /** name → definition, of the table's triggers. */
+  async triggers(table = 'orders') {
+    const { rows } = await this.app.query(`
+      SELECT tgname AS name, pg_get_triggerdef(oid) AS definition FROM pg_trigger
+       WHERE tgrelid = '${table}'::regclass AND NOT tgisinternal ORDER BY 1`);
+    return Object.fromEntries(rows.map(({ name, definition }) => [name, definition]));
+  }
+
+  /** The names of the table's triggers, in order. */
+  async triggerNames(table) {
+    return Object.keys(await this.triggers(table));
+  }
+
   /** How many rows a query of the owner's finds. */
   async count(from) {
     return (await this.app.query(`SELECT FROM ${from}`)).rowCount;

@@ -1,5 +1,6 @@
 // Starting programs, and leaving none behind.
 import { execFileSync, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 
 /** Runs a program to its end. A failure isn't thrown: look at `code` (which is the signal's name after a signal). */
@@ -23,6 +24,11 @@ export function commandOf(pid) {
 /** The children of a process, as pids. */
 export function childrenOf(pid) {
   return processes().filter((process) => process.parent === pid).map((process) => process.pid);
+}
+
+/** How many files a process holds open. */
+export function filesOf(pid) {
+  return readdirSync(`/proc/${pid}/fd`).length;
 }
 
 /** Whether any of the pids is still running; a zombie is not. */
