@@ -1,5 +1,6 @@
 // Waiting for conditions. A test never sleeps for a while and hopes: it waits for what it needs, up to a bound that
-// only a failure reaches.
+// only a failure reaches; or it says what must not happen, and for how long. `make lint` finds other sleeps in e2e/.
+import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How many times slower than usual the server is: under valgrind, or with its caches off. */
@@ -29,6 +30,22 @@ export async function firstValue(condition, timeout, every = 10) {
     if (value || Date.now() > deadline) return value;
     await sleep(every);
   }
+}
+
+/**
+ * Asserts that the condition, which names what must not happen, isn't true at any moment of so many milliseconds. For
+ * what can't be told from outside: that something would have happened by now.
+ */
+export async function never(what, condition, { during }) {
+  const begin = Date.now();
+  const value = await firstValue(condition, during, Math.min(50, during / 5));
+  if (value) assert.fail(`It must not happen that ${what}, and it did after ${Date.now() - begin} ms: ${JSON.stringify(value)}`);
+}
+
+/** Lets so many milliseconds go by, for a test in which `why` takes just that: time. */
+export async function elapse(ms, why) {
+  assert.ok(why, 'a reason');
+  await sleep(ms);
 }
 
 /** The promise's outcome, or an error naming `what` when there was none in time. */

@@ -1,10 +1,9 @@
 // What the queue and the worker look like to everything else in Postgres: dumps, logical replication, statistics, locks, vacuum.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { delivered, events, numbered, numberedBinary, numbers, queueing, startQueue, status, untilIdle, untilWorker, upTo, whileWorkerStands } from '../../harness/queue.js';
 import { listen } from '../../harness/listener.js';
-import { until } from '../../harness/wait.js';
+import { elapse, until } from '../../harness/wait.js';
 
 describe('beside queued delivery', () => {
   let postgres, admin, app, listener;
@@ -128,7 +127,7 @@ describe('beside queued delivery', () => {
       await app.query(`SELECT count(public.sio_emit('/', '{}', 'e', to_jsonb(i))) FROM generate_series(1, 4000) i`);
       sent += 4000;
       await delivered(admin);
-      await sleep(300);
+      await elapse(300, 'the worker tries to delete what it has sent');
     }
     assert.deepEqual((await numbers(listener)).length, sent);
     await until('the worker has deleted all', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);

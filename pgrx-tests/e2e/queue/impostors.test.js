@@ -1,12 +1,12 @@
 // Who may create or alter tables where the queue lies must not choose what the worker, a superuser, reads and writes.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, status, untilWorker } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
 import { createRoles, prepareDatabase } from '../../harness/roles.js';
+import { never } from '../../harness/wait.js';
 
 const QUEUE = 'xid xid8, id bigint, queued_at timestamptz, attachments_table regclass, channel text, message text, payload bytea';
 const OF_OTHER_TYPES = 'xid xid8, id bigint, queued_at timestamptz, attachments_table bigint, channel bigint, message bigint, payload bigint';
@@ -54,7 +54,11 @@ describe('the queue\'s tables', () => {
           // Wakes the worker.
           await owner.query(`DO $$ BEGIN EXECUTE 'CREATE EXTENSION socketio_emitter'; EXCEPTION WHEN OTHERS THEN NULL; END $$`);
           await superuser.query(`SET socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', 'e', '1')`);
-          await sleep(2_000); // nothing may happen
+          await never('the worker writes into a table that it must not, or touches the queue', async () => {
+            const { rowCount: written } = await superuser.query('SELECT FROM secret.audit');
+            const { rowCount: waiting } = await superuser.query('SELECT FROM _sio_queue');
+            return written > 0 || waiting !== 1;
+          }, { during: 2_000 });
         });
         assert.deepEqual((await superuser.query('SELECT * FROM secret.audit')).rows, []);
         assert.equal((await superuser.query('SELECT FROM _sio_queue')).rowCount, 1, 'neither read nor filled');
@@ -87,8 +91,7 @@ describe('the queue\'s tables', () => {
           if (table === '_sio_queue') await refused(app, numbered(1), '55000');
           else {
             await app.query(numbered(1));
-            await sleep(1_000); // it isn't delivered
-            assert.deepEqual(await listener.texts(), []);
+            await never('it is delivered', async () => (await listener.texts()).length > 0, { during: 1_000 });
           }
           await admin.query(`ALTER TABLE ${table} ${back}`);
         });

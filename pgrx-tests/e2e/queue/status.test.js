@@ -1,11 +1,10 @@
 // What sio_status shows and to whom, and waiting for what was committed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PG_MAJOR } from '../../harness/postgres.js';
 import { delivered, numbered, numberedBinary, startQueue, status, untilIdle, untilWorker, whileWorkerStands } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
-import { until } from '../../harness/wait.js';
+import { elapse, never, until } from '../../harness/wait.js';
 
 describe('sio_status', () => {
   let postgres, admin, app, listener;
@@ -29,7 +28,7 @@ describe('sio_status', () => {
   it('shows what waits, how old it is, what was sent, and the attachments', async () => {
     await whileWorkerStands(admin, async () => {
       await app.query(`${numbered(1)}; ${numbered(2)}; ${numberedBinary(3)}`);
-      await sleep(300);
+      await elapse(300, 'messages age');
       const now = await status(admin);
       assert.deepEqual([now.queued, now.delivered_total, now.attachments], ['3', '0', '0']);
       const { seconds = 0, milliseconds = 0 } = now.oldest_queued_age;
@@ -68,8 +67,7 @@ describe('sio_status', () => {
   it('shows that the worker waits for a session that delivers, and works on after it', async () => {
     await admin.query('BEGIN; SELECT sio_deliver(0)');
     await app.query(numbered(4));
-    await sleep(300);
-    assert.equal((await listener.texts()).length, 0);
+    await never('the worker delivers', async () => (await listener.texts()).length > 0, { during: 300 });
     await admin.query('COMMIT');
     await delivered(admin);
     assert.equal((await listener.texts()).length, 1);

@@ -2,9 +2,8 @@
 // that were rolled back; only a crash of the server may double some.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { numbered, processes, queued, queueing, startQueue, untilIdle, untilWorker } from '../../harness/queue.js';
-import { until } from '../../harness/wait.js';
+import { elapse, until } from '../../harness/wait.js';
 
 const CLIENTS = 32;
 const LOAD = 1_500; // ms before the blow
@@ -68,7 +67,7 @@ describe('while 32 clients emit', () => {
       }
       await session.end();
     }));
-    await sleep(LOAD);
+    await elapse(LOAD, 'the clients emit');
     return async () => {
       going = false;
       await done;
@@ -101,7 +100,7 @@ describe('while 32 clients emit', () => {
       const pid = await untilWorker(admin);
       process.kill(pid, 'SIGTERM');
       await untilWorker(admin, { before: pid });
-      await sleep(300);
+      await elapse(300, 'the new worker delivers');
     }
     await stop();
     await settle();
@@ -159,7 +158,7 @@ describe('while 32 clients emit', () => {
       const begin = Date.now();
       await session.query(numbered(n));
       await session.query('SELECT sio_wait_delivered()');
-      await sleep(100); // a worker that didn't keep it would have deleted it
+      await elapse(100, 'a worker that does not keep it deletes it');
       await session.query('INSERT INTO public.log VALUES (0)'); // and this commit brings to disk what the worker did
       for (const client of [admin, session]) client.on('error', () => {});
       await postgres.kill();
@@ -185,7 +184,7 @@ describe('while 32 clients emit', () => {
     const session = await queueing(postgres);
     await session.query(Array.from({ length: 5 }, (_, i) => numbered(i)).join(';'));
     await until('all have arrived', () => arrived.length === 5);
-    await sleep(200); // longer than what a shutdown leaves to be sent again, and shorter than what a crash does
+    await elapse(200, 'longer than what a shutdown leaves to be sent again, and shorter than what a crash does');
     await postgres.restart();
     admin = await postgres.connect();
     await hear();

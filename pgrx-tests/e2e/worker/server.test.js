@@ -1,13 +1,12 @@
 // What may happen to the server as a whole: a standby, its promotion, pg_upgrade, new settings, listeners that don't listen.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../../harness/listener.js';
 import { startPostgres, startStandby, upgradePostgres } from '../../harness/postgres.js';
 import { delivered, numbered, numberedBinary, numbers, PRELOAD, processes, queueing, startQueue, status, untilWorker, whileWorkerStands } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
 import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
-import { until } from '../../harness/wait.js';
+import { elapse, never, until } from '../../harness/wait.js';
 
 const running = [];
 after(async () => {
@@ -72,8 +71,7 @@ describe('pg_upgrade', () => {
     kept(postgres);
     await postgres.restart({ args: ['-b'] });
     const admin = await postgres.connect();
-    await sleep(500);
-    assert.deepEqual(await processes(admin), []);
+    await never('the launcher or a worker starts', async () => (await processes(admin)).length > 0, { during: 500 });
     assert.equal((await status(admin)).worker_state, 'not preloaded');
     await postgres.restart();
     await untilWorker(await postgres.connect());
@@ -93,19 +91,16 @@ describe('new settings', () => {
     };
     await untilWorker(admin);
     await add();
-    await sleep(500);
-    assert.equal(await left(), 2500);
+    await never('an old row is deleted', async () => (await left()) !== 2500, { during: 500 });
     await set('100ms');
     await until('the old rows are deleted', async () => (await left()) === 0);
     // A young one isn't.
     await admin.query(`INSERT INTO socket_io_attachments (created_at, payload) VALUES (clock_timestamp(), '\\x00')`);
-    await sleep(500);
-    assert.equal(await left(), 1);
+    await never('it is deleted', async () => (await left()) !== 1, { during: 500 });
     await set('0');
-    await sleep(300);
+    await elapse(300, 'the worker takes over the setting');
     await add();
-    await sleep(500);
-    assert.equal(await left(), 2501);
+    await never('an old row is deleted', async () => (await left()) !== 2501, { during: 500 });
   });
 
   it('include a table that isn\'t there: messages go on, the log says it once', async () => {
@@ -115,8 +110,7 @@ describe('new settings', () => {
     kept(postgres);
     const told = async () => (await postgres.log()).match(/attachments table \S+ does not exist/g)?.length ?? 0;
     await until('the log says it', async () => (await told()) > 0);
-    await sleep(1_000);
-    assert.equal(await told(), 1);
+    await never('the log says it again', async () => (await told()) > 1, { during: 1_000 });
     assert.match((await status(admin)).last_error, /does not exist/);
     const pid = await untilWorker(admin);
     await app.query(numbered(1));

@@ -1,6 +1,6 @@
 // What arrives: a listener that takes attachments from the table before they are deleted, as servers do.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { decode } from '@msgpack/msgpack';
+import { elapse } from '../../../harness/wait.js';
 
 export class Arrivals {
   /** 'event n' → how often it arrived. */
@@ -40,7 +40,7 @@ export class Arrivals {
 
   async keepFetching(session, going) {
     while (going()) {
-      await sleep(100);
+      await elapse(100, 'notifications gather');
       await this.fetchAttachments(session);
     }
   }

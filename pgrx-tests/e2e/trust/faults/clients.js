@@ -1,10 +1,10 @@
 // What clients do: transactions at random, one after the other.
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { used } from '../../../harness/memory.js';
 import { filesOf } from '../../../harness/processes.js';
 import { randomBy } from '../../../harness/random.js';
 import { EMITTER_ROLE } from '../../../harness/roles.js';
+import { elapse } from '../../../harness/wait.js';
 import { PIECES, unused } from './transactions.js';
 
 const WEIGHTS = Object.fromEntries(Object.entries(PIECES).map(([name, [weight]]) => [name, weight]));
@@ -65,7 +65,7 @@ export function newClient(postgres, { seed, counts, acknowledged, lasting = fals
       await session?.query('ROLLBACK').catch(() => {
         if (session.isGone || !lasting) session = undefined;
       });
-      if (!session) await sleep(random.between(1, 20)); // a server that is down isn't asked all the time
+      if (!session) await elapse(random.between(1, 20), 'a server that is down is not asked all the time');
     }
   }
 
