@@ -91,7 +91,7 @@ const BROADCASTS = [
   ],
 ];
 
-describe('delivery', () => {
+describe('by NOTIFY and the attachments table', () => {
   let postgres, app, official;
 
   before(async () => {

@@ -11,7 +11,7 @@ import { prepareDatabase } from '../../harness/roles.js';
 const SEED = 20_261_122;
 const RANDOM = 3_000;
 
-describe('documents', () => {
+describe('JSON documents', () => {
   let postgres, admin, listener;
 
   before(async () => {

@@ -11,7 +11,7 @@ import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 const BROADCASTS = having('event').map(([name]) => name).filter((name) => !name.startsWith('sio_server_side'));
 const SERVER_SIDE = having('event').map(([name]) => name).filter((name) => name.startsWith('sio_server_side'));
 
-describe('refusals', () => {
+describe('a call\'s refusals', () => {
   let postgres, admin, app, listener;
 
   before(async () => {

@@ -9,7 +9,7 @@ import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 import { closeAll, startServers } from '../../harness/servers.js';
 import { until } from '../../harness/wait.js';
 
-describe('limits', () => {
+describe('a size limit', () => {
   let postgres, admin, app, listener;
 
   before(async () => {

@@ -9,7 +9,7 @@ import { createRoles, EMITTER_ROLE, prepareDatabase } from '../../harness/roles.
 
 const STORING = [...SENDERS.filter((name) => 'binaries' in CALLS[name] || name === 'sio_emit_binary'), 'sio_cleanup'];
 
-describe('refusals', () => {
+describe('a call\'s refusals for what surrounds it', () => {
   let postgres, admin, app, listener;
 
   before(async () => {

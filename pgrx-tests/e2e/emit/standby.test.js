@@ -10,7 +10,7 @@ import { until } from '../../harness/wait.js';
 
 const WRITERS = [...SENDERS, 'sio_cleanup'];
 
-describe('can\'t send', () => {
+describe('nothing can be sent by', () => {
   let primary, standby, admin;
 
   before(async () => {
@@ -60,7 +60,7 @@ describe('can\'t send', () => {
     assert.equal(rows[0].n, 0);
   });
 
-  it('but look, everywhere', async () => {
+  it('a read-only transaction, in which sio_encode and sio_buffer work', async () => {
     const app = await primary.connect({ user: EMITTER_ROLE });
     await app.query('SET default_transaction_read_only = on');
     for (const name of ['sio_encode', 'sio_buffer']) await app.query(call(name));

@@ -29,7 +29,7 @@ before(async () => {
 });
 after(() => cluster?.stop());
 
-test('all of it runs, in the order of the page', async () => {
+test('the documentation\'s SQL runs, in the order of its pages', async () => {
   for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [privileges, 2]]) {
     const blocks = blocksOf(text);
     assert.ok(blocks.length >= least, `found ${blocks.length} blocks`);
@@ -40,11 +40,11 @@ test('all of it runs, in the order of the page', async () => {
   }
 });
 
-test('the grants are those that the tests use', () => {
+test('the README\'s grants are those that the tests use', () => {
   for (const line of SERVER_GRANTS.split('\n')) assert.ok(readme.includes(line), line);
 });
 
-test('the watch of its first screen and its own trigger reach the customer and nobody else', async () => {
+test('the README\'s first watch and its own trigger reach the customer and nobody else', async () => {
   await admin.query(`ALTER ROLE ${SERVERS_ROLE} LOGIN; ALTER ROLE ${EMITTER_ROLE} LOGIN`);
   const [server] = await startServers(cluster, { count: 1 });
   const clients = [
@@ -99,7 +99,7 @@ test('the tickets of docs/live-tables.md go where it says', async () => {
   }
 });
 
-test('every function, parameter and setting of the extension is in its tables', async () => {
+test('the documentation\'s tables have every function, parameter and setting of the extension', async () => {
   const { rows: functions } = await admin.query(`
     SELECT p.proname, p.proargnames[1:p.pronargs] AS parameters
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_proc p ON p.oid = d.objid

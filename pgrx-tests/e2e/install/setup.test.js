@@ -7,7 +7,7 @@ import { it } from 'node:test';
 import { capture } from '../../harness/processes.js';
 import { fromRoot } from '../../harness/setup.js';
 
-it('says which Rust is needed, and how to get it, before anything is set up', async () => {
+it('scripts/setup says which Rust is needed, and how to get it, before it sets up anything', async () => {
   const clone = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-setup.'));
   try {
     cpSync(fromRoot('scripts'), path.join(clone, 'scripts'), { recursive: true });

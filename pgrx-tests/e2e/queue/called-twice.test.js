@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { numberedBinary, numbers, queued, startQueue, upTo } from '../../harness/queue.js';
 import { until } from '../../harness/wait.js';
 
-describe('two calls', () => {
+describe('two calls of the queue\'s functions', () => {
   let postgres, admin, app, other, listener;
 
   before(async () => {

@@ -12,7 +12,7 @@ import {
 import { closeAll, startServers } from '../../harness/servers.js';
 import { until } from '../../harness/wait.js';
 
-describe('rights', () => {
+describe('privileges', () => {
   let postgres, admin, listener;
 
   before(async () => {

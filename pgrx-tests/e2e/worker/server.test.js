@@ -19,7 +19,7 @@ function kept(cluster) {
   return cluster;
 }
 
-describe('a standby', () => {
+describe('the worker of a standby', () => {
   it('waits, and delivers what the primary had queued once it is promoted', async () => {
     const { postgres: primary, admin, app } = await startQueue({ name: 'worker-primary' });
     kept(primary);
@@ -78,7 +78,7 @@ describe('pg_upgrade', () => {
   });
 });
 
-describe('new settings', () => {
+describe('the worker\'s new settings', () => {
   it('are taken over with SIGHUP: the cleanup begins, and ends', async () => {
     const { postgres, admin } = await startQueue({ name: 'worker-reload', conf: { 'socketio_emitter.cleanup_interval': 0 } });
     kept(postgres);
