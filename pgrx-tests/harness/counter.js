@@ -1,5 +1,6 @@
 // A listener that only counts: a connection that LISTENs and reads the bytes of Postgres's protocol, so that it takes as
-// little as can be of the processors that it shares with what is measured.
+// little as can be of the processors that it shares with what is measured. With pg-protocol's parser the same
+// 400,000 notifications took it four times the processor time, 0.5 s instead of 0.13: on two cores that shows in the rates.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { within } from './wait.js';

@@ -1,4 +1,5 @@
-// JSON documents to be sent and compared: chosen ones for every corner, and random ones, the same in each run.
+// JSON documents to be sent and compared: chosen ones for every corner, and random ones, the same for the same seed.
+import fc from 'fast-check';
 
 const unicode = ['é', 'ß', '€', 'Ω', '日本語', '😀', '\u2028', '\u0007', '"', '\\', '/', '\n', '\u007f', 'a\u0301'];
 
@@ -39,40 +40,35 @@ export const CHOSEN = [
 
 /** `count` texts of random documents, the same for the same seed. */
 export function randomDocuments(count, seed) {
-  const random = generator(seed);
-  const below = (n) => Math.floor(random() * n);
-  const pick = (list) => list[below(list.length)];
-  const string = () => JSON.stringify(Array.from({ length: below(12) }, () => pick([...unicode, 'a', 'b', ' '])).join(''));
-  const number = () => {
-    const digits = () => Array.from({ length: 1 + below(22) }, () => below(10)).join('').replace(/^0+(?=\d)/, '');
-    const form = pick(['chosen', 'integer', 'decimal', 'exponent']);
-    if (form === 'chosen') return pick(numbers);
-    const sign = pick(['', '-']);
-    if (form === 'integer') return sign + digits();
-    if (form === 'decimal') return `${sign}${digits()}.${digits()}${'0'.repeat(below(3))}`;
-    return `${sign}${digits()}.${digits()}e${below(700) - 350}`;
-  };
-  const value = (depth) => {
-    const scalars = ['number', 'string', 'literal'];
-    const kind = pick(depth > 0 ? [...scalars, 'array', 'array', 'object', 'object'] : scalars);
-    if (kind === 'number') return number();
-    if (kind === 'string') return string();
-    if (kind === 'literal') return pick(['null', 'true', 'false']);
-    const length = pick([0, 1, 2, 3, 5, depth < 4 ? 40 : 8]);
-    const items = Array.from({ length }, () => value(depth - 1 - below(3)));
-    if (kind === 'array') return `[${items.join(', ')}]`;
-    return `{${items.map((item) => `${string()}: ${item}`).join(', ')}}`;
-  };
-  return Array.from({ length: count }, () => value(5));
+  return fc.sample(document(), { numRuns: count, seed });
 }
 
-/** mulberry32: a random number below 1 from each call. */
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
+function document() {
+  const digits = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 22, size: 'max' })
+    .map((list) => list.join('').replace(/^0+(?=\d)/, ''));
+  const sign = fc.constantFrom('', '-');
+  const zeros = fc.constantFrom('', '0', '00');
+  const exponent = fc.integer({ min: -350, max: 349 });
+  const text = (...parts) => fc.tuple(...parts).map((each) => each.join(''));
+  const point = fc.constant('.');
+  const number = fc.oneof(
+    fc.constantFrom(...numbers),
+    text(sign, digits),
+    text(sign, digits, point, digits, zeros),
+    text(sign, digits, point, digits, fc.constant('e'), exponent),
+  );
+  // Those of ours come side by side more often than by chance.
+  const ours = fc.array(fc.constantFrom(...unicode, 'a', 'b', ' '), { maxLength: 11 }).map((list) => list.join(''));
+  const string = fc.oneof({ arbitrary: ours, weight: 4 }, fc.string({ unit: 'grapheme' })).map((each) => JSON.stringify(each));
+  const literal = fc.constantFrom('null', 'true', 'false');
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof({ maxDepth: 5, depthSize: 'small' },
+      number, string, literal, { arbitrary: tie('array'), weight: 2 }, { arbitrary: tie('object'), weight: 2 }, tie('wide')),
+    array: fc.array(tie('value'), { maxLength: 8 }).map((items) => `[${items.join(', ')}]`),
+    object: fc.array(fc.tuple(string, tie('value')), { maxLength: 8 })
+      .map((entries) => `{${entries.map((entry) => entry.join(': ')).join(', ')}}`),
+    // More items than 32, after which jsonb stores an offset.
+    wide: fc.array(fc.oneof(number, string, literal), { minLength: 30, maxLength: 40, size: 'max' }).map((items) => `[${items.join(', ')}]`),
+  }));
+  return value;
 }

@@ -8,10 +8,10 @@ import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { prepareDatabase } from '../../harness/roles.js';
 
-const SEED = 20_261_122;
+const SEED = Number(process.env.DOCUMENT_SEED ?? 20_261_122);
 const RANDOM = 3_000;
 
-describe('JSON documents', () => {
+describe(`JSON documents (DOCUMENT_SEED=${SEED})`, () => {
   let postgres, admin, listener;
 
   before(async () => {
