@@ -5,6 +5,8 @@
 PG_CONFIG ?= pg_config
 # release, or dev for a quicker build.
 PROFILE ?= release
+# For test: files, by their paths or names; all suites without it.
+FILE ?=
 export DESTDIR
 export STARTED := $(shell date +%s)
 
@@ -17,24 +19,24 @@ help: ## show this list
 demo: ## a page that follows what psql changes, until Ctrl-C; PORT=…: there; ONCE=1: until one event has arrived
 	@scripts/setup demo
 	@scripts/install-privately dev
-	@node demo/run.js
+	@node pgrx-tests/harness/run-demo.js
 
-test: ## all tests
+test: ## all tests; FILE=…: these files of the end-to-end tests; PROFILE=dev: with a quicker build
 	@scripts/setup test
-	@scripts/test
+	@PROFILE="$(PROFILE)" scripts/test $(FILE)
 
 fresh: ## make demo on a fresh Debian 12 and 13, each as root and as a user with sudo
 	@scripts/setup fresh
 	@scripts/fresh
 
-lint: ## rustfmt, clippy, shellcheck, and pgspot on the SQL scripts
+lint: ## rustfmt, clippy, shellcheck, pgspot on the SQL scripts, and smaller checks
 	@scripts/setup lint
 	@scripts/lint
 
 bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/setup bench
 	@scripts/install-privately release
-	@node benches/run.js
+	@node pgrx-tests/benches/run.js
 
 harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
 	@scripts/harden $(PARTS)

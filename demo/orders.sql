@@ -1,9 +1,9 @@
 -- What is ordered already when the demo begins.
 
-\set lamp `base64 -w 0 demo/photos/lamp.png`
-\set book `base64 -w 0 demo/photos/book.png`
-\set plant `base64 -w 0 demo/photos/plant.png`
-\set clock `base64 -w 0 demo/photos/clock.png`
+\set lamp `base64 -w 0 photos/lamp.png`
+\set book `base64 -w 0 photos/book.png`
+\set plant `base64 -w 0 photos/plant.png`
+\set clock `base64 -w 0 photos/clock.png`
 
 INSERT INTO orders (customer_id, item, quantity, status, photo) VALUES
     (1, 'Desk lamp',      1, 'shipped', decode(:'lamp', 'base64')),

@@ -1,80 +1,18 @@
-// A Socket.IO server as anyone would write it, with a page. It knows nothing of the extension: events come from
-// Postgres by way of the official adapter.
+// node server.js postgres://USER@HOST:PORT/DATABASE
+//
+// Serves the page until Ctrl-C: on PORT, if it is given; else on 3000, or on a free port if that is taken.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { createAdapter } from 'adapter-0.5.0';
-import pg from 'pg';
-import { Server } from 'socket.io';
+import { portFrom, Refusal, startServer } from './app.js';
 
-const FILES = new Map([
-  ['/', ['page/index.html', 'text/html; charset=utf-8']],
-  ['/page.css', ['page/page.css', 'text/css; charset=utf-8']],
-  ['/page.js', ['page/page.js', 'text/javascript; charset=utf-8']],
-  ['/schema.sql', ['schema.sql', 'text/plain; charset=utf-8']],
-]);
-
-/** Starts it on 127.0.0.1, on that port, or on a free one if that is taken and needn't be it: → { url, close() }. */
-export async function startServer(connectionString, { port = 0, insist = false } = {}) {
-  // First: a refused port then leaves no connections behind.
-  const http = createServer();
-  await listen(http, port, insist);
-
-  const pool = new pg.Pool({ connectionString });
-  pool.on('error', (error) => {
-    if (!pool.ending) console.error(`the server's connection to Postgres: ${error.message}`);
-  });
-
-  http.on('request', (request, response) => {
-    answer(pool, request, response).catch((error) => {
-      console.error(`${request.method} ${request.url}: ${error.message}`);
-      response.writeHead(500).end();
-    });
-  });
-  const io = new Server(http, { adapter: createAdapter(pool) });
-
-  io.on('connection', (socket) => {
-    // A client says which customer it is. A real server would have it prove that, here and for the requests below.
-    socket.join(`customer:${socket.handshake.auth.customer}`);
-    if (socket.handshake.auth.sql) socket.join('sql');
-  });
-
-  return {
-    url: `http://127.0.0.1:${http.address().port}`,
-    async close() {
-      await io.close();
-      await pool.end();
-    },
-  };
-}
-
-async function listen(http, port, insist) {
-  try {
-    http.listen(port, '127.0.0.1');
-    await once(http, 'listening');
-  } catch (error) {
-    if (insist || error.code !== 'EADDRINUSE') throw error;
-    await listen(http, 0, insist);
-  }
-}
-
-// Events tell what changes. What is there already, a client fetches when it connects.
-async function answer(pool, { url }, response) {
-  const send = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
-  const file = FILES.get(url);
-  if (file) {
-    const [name, type] = file;
-    return send(type, await readFile(new URL(name, import.meta.url)));
-  }
-  const [, customer, order] = url.match(/^\/customers\/(\d{1,18})\/orders(?:\/(\d{1,18})\/photo)?$/) ?? [];
-  if (order) {
-    const { rows } = await pool.query('SELECT photo FROM orders WHERE customer_id = $1 AND id = $2', [customer, order]);
-    if (rows[0]?.photo) return send('application/octet-stream', rows[0].photo);
-  } else if (customer) {
-    const { rows } = await pool.query(
-      `SELECT to_jsonb(orders) - 'photo' AS row FROM orders WHERE customer_id = $1 ORDER BY id`, [customer],
-    );
-    return send('application/json', JSON.stringify(rows.map(({ row }) => row)));
-  }
-  response.writeHead(404).end();
+try {
+  const connectionString = process.argv[2] || process.env.DATABASE_URL;
+  if (!connectionString) throw new Refusal('usage: node server.js postgres://USER@HOST:PORT/DATABASE');
+  const server = await startServer(connectionString, portFrom(process.env.PORT));
+  console.log(`serving until Ctrl-C. Open  ${server.url}`);
+  await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
+  await server.close();
+} catch (error) {
+  if (!(error instanceof Refusal)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
 }

@@ -8,7 +8,7 @@ UPDATE orders SET quantity = 2, status = 'paid' WHERE item = 'Coffee mug';
 DELETE FROM orders WHERE item = 'Fountain pen';
 
 -- a photo, which travels as binary
-\set mug `base64 -w 0 demo/photos/mug.png`
+\set mug `base64 -w 0 photos/mug.png`
 UPDATE orders SET photo = decode(:'mug', 'base64') WHERE item = 'Coffee mug';
 
 -- moved to the other customer: out of one list, into the other

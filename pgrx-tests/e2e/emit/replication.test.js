@@ -1,0 +1,115 @@
+// A database that is published as a whole, and one that subscribes to it: attachments are written, refreshed and deleted there as
+// anywhere, and the subscriber keeps up.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { listen } from '../../harness/listener.js';
+import { startPostgres } from '../../harness/postgres.js';
+import { delivered, numberedBinary, numbers, PRELOAD, queueing, untilWorker } from '../../harness/queue.js';
+import { EMITTER_ROLE, OFFICIAL_TABLE, prepareDatabase, SERVERS_ROLE } from '../../harness/roles.js';
+import { until } from '../../harness/wait.js';
+
+const TABLE = 'socket_io_attachments';
+const GROW_OLD = 'SELECT pg_sleep(1.1)';
+
+describe('in a publication of all tables', () => {
+  let publisher, subscriber, admin, replica, app, servers, listener;
+
+  before(async () => {
+    publisher = await startPostgres({ name: 'publisher', conf: { ...PRELOAD, wal_level: 'logical' } });
+    subscriber = await startPostgres({ name: 'subscriber' });
+    admin = await prepareDatabase(publisher);
+    replica = await prepareDatabase(subscriber);
+    await untilWorker(admin);
+    await Promise.all([admin, replica].map((each) => each.query(`CREATE SCHEMA theirs; GRANT USAGE ON SCHEMA theirs TO PUBLIC;
+      SET search_path = theirs; ${OFFICIAL_TABLE}; RESET search_path`)));
+    await admin.query('CREATE PUBLICATION everything FOR ALL TABLES');
+    await replica.query(`CREATE SUBSCRIPTION everything CONNECTION '${publisher.url()}' PUBLICATION everything`);
+    await until('all tables are synchronized', async () =>
+      (await replica.query(`SELECT FROM pg_subscription_rel HAVING bool_and(srsubstate = 'r')`)).rowCount === 1);
+    app = await publisher.connect({ user: EMITTER_ROLE });
+    servers = await publisher.connect({ user: SERVERS_ROLE });
+    listener = await listen(publisher);
+  });
+
+  after(async () => {
+    await subscriber?.stop();
+    await publisher?.stop();
+  });
+
+  afterEach(async () => {
+    const [log, sent] = [await subscriber.log(), await publisher.log()];
+    assert.doesNotMatch(log, /ERROR|FATAL|PANIC|exited with exit code/);
+    assert.doesNotMatch(sent, /FATAL|PANIC|exited with exit code/);
+  });
+
+  /** Waits until the subscriber has the same rows. → how many */
+  async function inStep(table = TABLE) {
+    const all = async (client) => (await client.query(`SELECT id, created_at, payload FROM ${table} ORDER BY id`)).rows;
+    const rows = await all(admin);
+    await until('the subscriber has caught up', async () => isDeepStrictEqual(await all(replica), rows));
+    return rows.length;
+  }
+
+  const refreshed = async (table = TABLE) => (await admin.query(
+    `SELECT FROM ${table} HAVING bool_and(created_at > clock_timestamp() - interval '1 second')`)).rowCount === 1;
+
+  it('attachments are stored, refreshed, cleaned up, and deleted by the servers', async () => {
+    await app.query(`${numberedBinary(1)}; ${numberedBinary(2)}`);
+    assert.equal(await inStep(), 2);
+    assert.deepEqual(await numbers(listener), [1, 2]);
+
+    await admin.query(`UPDATE ${TABLE} SET created_at = now() - interval '1 hour'`);
+    assert.equal((await servers.query(`DELETE FROM ${TABLE} WHERE created_at < now() - interval '30 seconds'`)).rowCount, 2);
+    assert.equal(await inStep(), 0);
+
+    await app.query(`BEGIN; ${numberedBinary(3)}; SAVEPOINT a; ${numberedBinary(4)}; ROLLBACK TO a; ${numberedBinary(5)}`);
+    await app.query(`SELECT sio_emit_binary('/', '{}', 'large', convert_to(string_agg(md5(random()::text), ''), 'UTF8')) FROM generate_series(1, 4000)`);
+    await app.query(`${GROW_OLD}; COMMIT`);
+    assert.ok(await refreshed());
+    assert.equal(await inStep(), 3);
+
+    assert.deepEqual((await app.query(`SELECT sio_cleanup('0')::int AS n`)).rows, [{ n: 3 }]);
+    assert.equal(await inStep(), 0);
+    await listener.texts();
+  });
+
+  it('attachments are stored by the worker, and cleaned up', async () => {
+    const queue = await queueing(publisher);
+    await queue.query(`BEGIN; ${numberedBinary(1)}; ${GROW_OLD}; ${numberedBinary(2)}; COMMIT`);
+    await delivered(admin);
+    assert.deepEqual(await numbers(listener), [1, 2]);
+    assert.equal(await inStep(), 2);
+    await until('what was sent is forgotten', async () => (await admin.query('SELECT FROM _sio_queue')).rowCount === 0);
+    await admin.query(`UPDATE ${TABLE} SET created_at = now() - interval '1 hour'`);
+    await admin.query(`ALTER SYSTEM SET socketio_emitter.cleanup_interval = '100ms'`);
+    await admin.query('SELECT pg_reload_conf()');
+    await until('the worker has cleaned up', async () => (await admin.query(`SELECT FROM ${TABLE}`)).rowCount === 0);
+    assert.equal(await inStep(), 0);
+    await queue.end();
+  });
+
+  it('a table without a replica identity lacks the refresh alone', async () => {
+    await admin.query(`ALTER ROLE ${EMITTER_ROLE} SET socketio_emitter.table_name = 'theirs.${TABLE}'`);
+    const app = await publisher.connect({ user: EMITTER_ROLE });
+    await app.query(`BEGIN; ${numberedBinary(1)}; ${numberedBinary(2)}; COMMIT`);
+    assert.equal(await inStep(`theirs.${TABLE}`), 2);
+    assert.deepEqual(await numbers(listener, `theirs.${TABLE}`), [1, 2]);
+
+    // An update without a key would stop the subscriber.
+    await app.query(`BEGIN; ${numberedBinary(3)}; ${GROW_OLD}; COMMIT`);
+    assert.deepEqual(await numbers(listener, `theirs.${TABLE}`), [3]);
+    assert.ok(!(await refreshed(`theirs.${TABLE}`)));
+    assert.equal(await inStep(`theirs.${TABLE}`), 3);
+
+    assert.deepEqual((await app.query(`SELECT sio_cleanup('0')::int AS n`)).rows, [{ n: 3 }]);
+    assert.equal((await admin.query(`SELECT FROM theirs.${TABLE}`)).rowCount, 0);
+    // Nothing tells the subscriber which rows, and it goes on.
+    await admin.query(`TRUNCATE theirs.${TABLE}; ALTER TABLE theirs.${TABLE} REPLICA IDENTITY FULL`);
+    await app.query(`BEGIN; ${numberedBinary(4)}; ${GROW_OLD}; COMMIT`);
+    assert.ok(await refreshed(`theirs.${TABLE}`));
+    assert.equal(await inStep(`theirs.${TABLE}`), 1);
+    await app.end();
+    await admin.query(`ALTER ROLE ${EMITTER_ROLE} RESET socketio_emitter.table_name`);
+  });
+});

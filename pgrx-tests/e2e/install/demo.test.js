@@ -1,0 +1,112 @@
+// The first command of the README, and its example where a reader takes it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, it } from 'node:test';
+import { connectClient } from '../../harness/clients.js';
+import { DEMO, untilListening } from '../../harness/demo.js';
+import { freePort, startPostgres } from '../../harness/postgres.js';
+import { capture, onExit } from '../../harness/processes.js';
+import { fromRoot } from '../../harness/setup.js';
+import { within } from '../../harness/wait.js';
+
+describe('`make demo`', () => {
+  const demo = (env) => capture(process.execPath, [fromRoot('pgrx-tests/harness/run-demo.js')], { env: { ...process.env, ONCE: '1', ...env } });
+
+  it('with ONCE=1 prints the event that a Node client got, and ends', async () => {
+    const { code, stdout, stderr } = await demo();
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    const [, event] = stdout.match(/^ *client received {2}order:insert {2}(.*)$/m);
+    const [order] = JSON.parse(event);
+    assert.equal(order.item, 'a book');
+    assert.equal(order.customer_id, 1);
+    assert.ok(!('photo' in order));
+  });
+
+  it('serves on the PORT that it is given', async () => {
+    const port = await freePort();
+    const { code, stdout, stderr } = await demo({ PORT: String(port) });
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    assert.match(stdout, new RegExp(`connecting a client to http://127\\.0\\.0\\.1:${port} `));
+  });
+
+  it('serves on no other one: it says that the port is taken, or is none', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address();
+    try {
+      for (const [PORT, message] of [
+        [port, `can't serve on port ${port}: it is taken. Give another one as PORT=…, or none`],
+        ['http', 'PORT=http is no port: give a number from 1 to 65535'],
+        ['65536', 'PORT=65536 is no port: give a number from 1 to 65535'],
+      ]) {
+        const { code, stdout, stderr } = await demo({ PORT: String(PORT) });
+        assert.equal(code, 1, stdout);
+        assert.equal(stderr, `demo: ${message}\n`);
+        assert.doesNotMatch(stdout, /connecting/);
+      }
+    } finally {
+      taken.close();
+    }
+  });
+});
+
+describe('the example in demo/', () => {
+  it('works where it is copied to, with nothing but its own modules', async () => {
+    const copy = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-demo.'));
+    const postgres = await startPostgres({ name: 'demo-copied' });
+    try {
+      for (const entry of readdirSync(DEMO).filter((name) => name !== 'node_modules')) {
+        cpSync(path.join(DEMO, entry), path.join(copy, entry), { recursive: true });
+      }
+      const npm = await capture('npm', ['ci', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: copy });
+      assert.equal(npm.code, 0, `${npm.stdout}${npm.stderr}`);
+      const files = ['schema.sql', 'show-sql.sql', 'orders.sql'].map((file) => `--file=${file}`);
+      const psql = await postgres.psql(files, { cwd: copy });
+      assert.equal(psql.code, 0, psql.stderr);
+
+      await serving(copy, postgres, async (url) => {
+        await untilListening(postgres);
+        const page = await fetch(url);
+        assert.equal(page.status, 200);
+        assert.match(await page.text(), /socket\.io\.js/);
+        assert.equal((await (await fetch(`${url}/customers/2/orders`)).json()).length, 4);
+        const client = await connectClient({ url }, { auth: { customer: 2 } });
+        await postgres.psql(`INSERT INTO orders (customer_id, item) VALUES (1, 'a pen'), (2, 'a book')`);
+        const [[event, [order]]] = await client.take(1);
+        assert.deepEqual([event, order.item], ['order:insert', 'a book']);
+        await client.close();
+      });
+    } finally {
+      await postgres.stop();
+      rmSync(copy, { recursive: true });
+    }
+  });
+
+  it('says how it is called', async () => {
+    const { code, stderr } = await capture(process.execPath, ['server.js'], { cwd: DEMO, env: { ...process.env, DATABASE_URL: '' } });
+    assert.equal(code, 1);
+    assert.equal(stderr, 'usage: node server.js postgres://USER@HOST:PORT/DATABASE\n');
+  });
+
+  /** Runs `node server.js` there until `work` is done, and asserts that Ctrl-C ends it. */
+  async function serving(folder, postgres, work) {
+    const env = { ...process.env, PORT: String(await freePort()) };
+    const server = spawn(process.execPath, ['server.js', postgres.url()], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const forget = onExit(() => server.kill());
+    const ended = once(server, 'exit');
+    try {
+      const [line] = await within('the server says where it is', once(createInterface({ input: server.stdout }), 'line'));
+      await work(/http:\S+/.exec(line)[0]);
+    } finally {
+      server.kill('SIGINT');
+      assert.deepEqual(await within('the server ends', ended), [0, null]);
+      forget();
+    }
+  }
+});
