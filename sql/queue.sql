@@ -8,7 +8,8 @@ CREATE TABLE @extschema@._sio_queue (
     attachments_table regclass, -- null for a notification
     channel text NOT NULL,
     message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
-    payload bytea -- of the attachment
+    payload bytea, -- of the attachment
+    outlet text -- what carries it to the servers: null is NOTIFY
 ) USING heap WITH (
     -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, and
     -- never leaves their line pointers behind: so a table that has become large while a snapshot was held is cut
@@ -45,7 +46,8 @@ CREATE TABLE @extschema@._sio_failed (
     payload bytea,
     failed_at timestamptz NOT NULL,
     sqlstate text NOT NULL,
-    error text NOT NULL
+    error text NOT NULL,
+    outlet text
 ) USING heap;
 ALTER TABLE @extschema@._sio_failed REPLICA IDENTITY NOTHING;
 

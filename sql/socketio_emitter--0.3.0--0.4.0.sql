@@ -119,6 +119,10 @@ ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
 ALTER FUNCTION @extschema@._sio_attachments() ROWS 1;
 ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;
 
+-- What carries a message to the servers: null is NOTIFY.
+ALTER TABLE @extschema@._sio_queue ADD COLUMN outlet text;
+ALTER TABLE @extschema@._sio_failed ADD COLUMN outlet text;
+
 -- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
 -- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
 ALTER TABLE @extschema@._sio_queue ENABLE ROW LEVEL SECURITY;

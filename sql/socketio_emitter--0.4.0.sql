@@ -63,7 +63,8 @@ CREATE TABLE @extschema@._sio_queue (
     attachments_table regclass, -- null for a notification
     channel text NOT NULL,
     message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
-    payload bytea -- of the attachment
+    payload bytea, -- of the attachment
+    outlet text -- what carries it to the servers: null is NOTIFY
 ) USING heap WITH (
     -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, and
     -- never leaves their line pointers behind: so a table that has become large while a snapshot was held is cut
@@ -100,7 +101,8 @@ CREATE TABLE @extschema@._sio_failed (
     payload bytea,
     failed_at timestamptz NOT NULL,
     sqlstate text NOT NULL,
-    error text NOT NULL
+    error text NOT NULL,
+    outlet text
 ) USING heap;
 ALTER TABLE @extschema@._sio_failed REPLICA IDENTITY NOTHING;
 
@@ -377,8 +379,8 @@ AS 'MODULE_PATHNAME', 'sio_emit_binary_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/triggers/changes.rs
--- socketio_emitter::triggers::changes::sio_emit_changes
+-- src/live_tables/function.rs
+-- socketio_emitter::live_tables::function::sio_emit_changes
 CREATE  FUNCTION "sio_emit_changes"(
 
 ) RETURNS trigger /* Result < Done, ErrorReport > */
@@ -390,7 +392,7 @@ AS 'MODULE_PATHNAME', 'sio_emit_changes_wrapper';
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
---   triggers::changes::sio_emit_changes
+--   live_tables::function::sio_emit_changes
 --   api::watch::_sio_declaration
 
 -- The watches of all tables: read from their triggers, which are all there is of them.
@@ -587,7 +589,7 @@ AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
 --   api::sockets::sio_sockets_leave
 --   api::watch::sio_unwatch
 --   api::watch::sio_watch
---   triggers::changes::sio_emit_changes
+--   live_tables::function::sio_emit_changes
 --   watches
 --   status
 

@@ -1,7 +1,7 @@
 //! Keeping the attachments table small.
 
 use crate::api::params;
-use crate::delivery;
+use crate::delivery::transport::notify::attachments;
 use crate::error::ParameterError;
 use crate::pg::xact::transaction;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -24,7 +24,7 @@ fn sio_cleanup(max_age: default!(Option<Interval>, "'30 seconds'")) -> Result<i6
         .into());
     }
     transaction::prevent_if_read_only(c"sio_cleanup()");
-    Ok(delivery::delete_older_than(
+    Ok(attachments::delete_older_than(
         transaction::ago(max_age),
         None,
     )?)

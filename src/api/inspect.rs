@@ -2,7 +2,7 @@
 
 use crate::api::emit::Broadcast;
 use crate::api::params;
-use crate::delivery;
+use crate::delivery::preview;
 use crate::error::ParameterError;
 use crate::pg::call::datum::{ByteaArray, Jsonb, Text, TextArray};
 use crate::pg::call::result::{JsonbResult, TextResult};
@@ -43,7 +43,7 @@ fn sio_encode<'a>(
     let broadcast = Broadcast::new(ns, rooms, event, except_rooms, volatile, compress)?;
     let context = params::context("payload", binaries)?.max_binaries(settings::max_binaries());
     let args = payload.map(|payload| context.json(Some(payload)));
-    let preview = delivery::preview(
+    let preview = preview::preview(
         &broadcast.namespace,
         broadcast.action(args.as_slice()),
         &context,

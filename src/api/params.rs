@@ -141,11 +141,5 @@ fn one_dimension<T>(list: &Elements<'_, T>, parameter: &'static str) -> Result<(
 }
 
 fn utf8<'a>(Text(bytes): Text<'a>, parameter: &'static str) -> Result<Cow<'a, str>, Error> {
-    encoding::to_utf8(bytes).map_err(|_| {
-        ParameterError::Encoding {
-            parameter,
-            encoding: encoding::database_encoding_name(),
-        }
-        .into()
-    })
+    encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(parameter).into())
 }

@@ -1,7 +1,8 @@
 //! Queued delivery: sending what waits, and looking after it.
 
 use crate::api::params;
-use crate::delivery::{self, queue};
+use crate::delivery::queue::{deliver, failed, status};
+use crate::delivery::transport::notify::{Notify, attachments};
 use crate::error::ParameterError;
 use crate::pg::call::result::TextResult;
 use crate::pg::encoding::in_any_encoding;
@@ -29,7 +30,7 @@ fn sio_deliver(max_messages: default!(Option<i32>, 10000)) -> Result<i64, ErrorR
         wanted: "0 or more",
     })?;
     transaction::prevent_if_read_only(c"sio_deliver()");
-    Ok(queue::deliver(max)?)
+    Ok(deliver::deliver::<Notify>(max)?)
 }
 
 /// Waits until the queue has been rid of all messages whose transactions had committed before the
@@ -50,7 +51,7 @@ fn sio_wait_delivered(
         })?;
     // Its snapshots don't tell which transactions are under way, and nothing is delivered there.
     transaction::prevent_during_recovery(c"sio_wait_delivered()");
-    Ok(queue::wait_delivered(Duration::from_micros(microseconds))?)
+    Ok(status::wait_delivered(Duration::from_micros(microseconds))?)
 }
 
 /// Puts a message that was set aside back into the queue, or all of them with NULL (the default);
@@ -60,7 +61,7 @@ fn sio_wait_delivered(
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_retry(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
     transaction::prevent_if_read_only(c"sio_retry()");
-    Ok(queue::retry(id)?)
+    Ok(failed::retry(id)?)
 }
 
 /// Deletes a message that was set aside, or all of them with NULL (the default); answers how many.
@@ -69,7 +70,7 @@ fn sio_retry(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_discard(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
     transaction::prevent_if_read_only(c"sio_discard()");
-    Ok(queue::discard(id)?)
+    Ok(failed::discard(id)?)
 }
 
 /// What `sio_status` shows of this database's background worker.
@@ -113,7 +114,7 @@ fn _sio_waiting() -> Result<
     >,
     ErrorReport,
 > {
-    let (queued, oldest) = queue::waiting()?;
+    let (queued, oldest) = status::waiting()?;
     let oldest = oldest.and_then(|at| TimestampWithTimeZone::try_from(at).ok());
     Ok(TableIterator::once((queued, oldest)))
 }
@@ -128,5 +129,5 @@ fn _sio_attachments() -> TableIterator<
         name!(attachment_bytes, Option<i64>),
     ),
 > {
-    TableIterator::once(delivery::count_attachments().unzip())
+    TableIterator::once(attachments::count().unzip())
 }

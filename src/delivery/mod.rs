@@ -1,10 +1,12 @@
-//! From a message to the servers: encoded, routed, notified when the transaction commits.
+//! From a message to the servers: encoded once, then given to its transport, at once or through the queue.
 
-mod attachments;
-mod notify;
+mod encode;
+mod immediate;
+mod numbering;
+pub mod preview;
 pub mod queue;
-mod route;
-mod sequence;
+mod send;
+mod text;
+pub mod transport;
 
-pub use attachments::{count as count_attachments, delete_older_than, is_attachments_table};
-pub use route::{preview, send};
+pub use send::send;

@@ -1,6 +1,6 @@
 //! Refusals of the attachments table.
 
-use super::Description;
+use crate::error::description::Description;
 use pgrx::PgSqlErrorCode as Code;
 
 /// An attachments table that messages cannot be stored in.

@@ -1,6 +1,7 @@
 //! Refusals of what a live table declares.
 
-use super::{Description, Error, shorten};
+use crate::error::description::Description;
+use crate::pg::encoding::shorten;
 use pgrx::PgSqlErrorCode as Code;
 use socketio_emitter_declaration::DeclarationError;
 
@@ -184,11 +185,5 @@ impl From<DeclarationError> for LiveTableError {
             argument,
             in_call: false,
         })
-    }
-}
-
-impl From<DeclarationError> for Error {
-    fn from(error: DeclarationError) -> Self {
-        Self::LiveTable(error.into())
     }
 }

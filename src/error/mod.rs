@@ -3,6 +3,7 @@
 //! Settings are refused in `pg/guc.rs`.
 
 mod attachments;
+mod description;
 mod live_tables;
 mod parameters;
 mod queue;
@@ -14,10 +15,13 @@ pub use queue::QueueError;
 
 pub use crate::pg::encoding::shorten;
 
+use crate::error::description::Description;
 use crate::extension;
 use crate::pg::encoding::in_any_encoding;
+use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+use socketio_emitter_declaration::DeclarationError;
+use socketio_emitter_protocol::{EncodeError, ReservedEvent};
 
 /// Refusals of a call. In all of them nothing was sent and nothing stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +36,6 @@ pub enum Error {
         table: String,
         error: Box<Error>,
     },
-}
-
-/// How Postgres reports it: message and hint in UTF-8.
-struct Description {
-    code: PgSqlErrorCode,
-    message: String,
-    hint: Option<String>,
 }
 
 impl Error {
@@ -118,5 +115,23 @@ impl From<ParameterError> for ErrorReport {
 impl From<LiveTableError> for ErrorReport {
     fn from(error: LiveTableError) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<DeclarationError> for Error {
+    fn from(error: DeclarationError) -> Self {
+        Self::LiveTable(error.into())
+    }
+}
+
+impl From<ReservedEvent> for Error {
+    fn from(error: ReservedEvent) -> Self {
+        Self::Parameter(ParameterError::ReservedEvent(error))
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::Parameter(ParameterError::Encode(error))
     }
 }

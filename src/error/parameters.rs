@@ -1,6 +1,8 @@
 //! Refusals of what a call was given.
 
-use super::{Description, Error, shorten};
+use crate::error::description::Description;
+use crate::pg::encoding;
+use crate::pg::encoding::shorten;
 use pgrx::PgSqlErrorCode as Code;
 use socketio_emitter_protocol::{
     EncodeError, MAX_DEPTH, PlaceholderError, ReservedEvent, UNDECODABLE_KEY,
@@ -61,6 +63,14 @@ pub enum ParameterError {
 }
 
 impl ParameterError {
+    /// Text that can't be converted between the database's encoding and UTF-8.
+    pub fn unconvertible(parameter: &'static str) -> Self {
+        Self::Encoding {
+            parameter,
+            encoding: encoding::database_encoding_name(),
+        }
+    }
+
     pub(super) fn describe(self) -> Description {
         let (code, message, hint) = match self {
             Self::Null { parameter } => (
@@ -178,17 +188,5 @@ impl ParameterError {
             _ => return None,
         };
         Some(hint.to_owned())
-    }
-}
-
-impl From<ReservedEvent> for Error {
-    fn from(error: ReservedEvent) -> Self {
-        Self::Parameter(ParameterError::ReservedEvent(error))
-    }
-}
-
-impl From<EncodeError> for Error {
-    fn from(error: EncodeError) -> Self {
-        Self::Parameter(ParameterError::Encode(error))
     }
 }

@@ -1,6 +1,6 @@
 //! Refusals of the queue.
 
-use super::Description;
+use crate::error::description::Description;
 use pgrx::PgSqlErrorCode as Code;
 
 /// A queue that messages cannot be put into or taken from.

@@ -53,10 +53,8 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
     let arguments = arguments
         .iter()
         .map(|argument| {
-            encoding::to_utf8(argument.to_bytes()).map_err(|_| ParameterError::Encoding {
-                parameter: "arguments",
-                encoding: encoding::database_encoding_name(),
-            })
+            encoding::to_utf8(argument.to_bytes())
+                .map_err(|_| ParameterError::unconvertible("arguments"))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;

@@ -23,10 +23,7 @@ impl NamedColumns {
     pub fn of(table: &Table) -> Result<Self, Error> {
         let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
             Ok(name) => Ok((name.into_owned(), column)),
-            Err(_) => Err(ParameterError::Encoding {
-                parameter: "columns",
-                encoding: encoding::database_encoding_name(),
-            }),
+            Err(_) => Err(ParameterError::unconvertible("columns")),
         };
         Ok(Self(
             table

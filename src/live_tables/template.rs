@@ -112,10 +112,7 @@ fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<()
     if bytes.len() > MOST_BYTES {
         return Err(too_long.into());
     }
-    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::Encoding {
-        parameter,
-        encoding: encoding::database_encoding_name(),
-    })?;
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(parameter))?;
     if text.len() + utf8.len() > MAX_TEXT {
         return Err(too_long.into());
     }

@@ -3,8 +3,8 @@
 use crate::pg::catalog::database;
 use crate::pg::command_hook::Command;
 use crate::pg::process::interrupt;
+use crate::roster::entries::Entry;
 use crate::roster::session;
-use crate::roster::slots::Slot;
 use pgrx::pg_sys::Oid;
 use std::time::{Duration, Instant};
 
@@ -26,13 +26,13 @@ pub(super) fn before(command: Command) {
 /// Asks the worker of a database to leave until the transaction has ended, and waits for that.
 fn clear(database: Oid) {
     // Also where there is no worker yet: the launcher must start none meanwhile.
-    let Some(slot) = Slot::take(database) else {
+    let Some(entry) = Entry::take(database) else {
         return;
     };
     // First what takes it back, also after an ERROR.
-    session::let_return_at_end(slot);
-    slot.ask_to_leave();
-    let Some(pid) = slot.pid() else {
+    session::let_return_at_end(entry);
+    entry.ask_to_leave();
+    let Some(pid) = entry.pid() else {
         return;
     };
     let deadline = Instant::now() + LEAVE;

@@ -1,11 +1,11 @@
 //! Which database has a worker, and how it is woken.
 //!
-//! The launcher, the workers and the sessions talk through [`slots`]; a session does so at the end of its transactions
+//! The launcher, the workers and the sessions talk through [`entries`]; a session does so at the end of its transactions
 //! ([`session`]), and before the commands that need a database for themselves ([`commands`]).
 
 mod commands;
+pub mod entries;
 pub mod session;
-pub mod slots;
 
 use crate::pg::command_hook::{self, Watcher};
 use crate::pg::process::shared;

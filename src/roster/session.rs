@@ -3,18 +3,18 @@
 use crate::pg::catalog::database;
 use crate::pg::process::{alloc, shared};
 use crate::pg::xact::transaction_end::End;
-use crate::roster::slots::{self, Slot, State};
+use crate::roster::entries::{self, Entry, State};
 use std::cell::{Cell, RefCell};
 
 thread_local! {
-    /// This database's slot, as it was found last.
-    static SLOT: Cell<Option<Slot>> = const { Cell::new(None) };
+    /// This database's entry, as it was found last.
+    static ENTRY: Cell<Option<Entry>> = const { Cell::new(None) };
     /// Whether this session has asked for a worker.
     static REQUESTED: Cell<bool> = const { Cell::new(false) };
     /// What is to be done when the transaction ends.
     static AT_END: Cell<AtEnd> = const { Cell::new(AtEnd::NOTHING) };
     /// Where the transaction has asked a worker to leave.
-    static ASKED: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+    static ASKED: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +65,8 @@ pub(super) fn look_for_databases_at_commit() {
 }
 
 /// However the transaction ends, a worker may be in that database again.
-pub(super) fn let_return_at_end(slot: Slot) {
-    alloc::push(&ASKED, slot);
+pub(super) fn let_return_at_end(entry: Entry) {
+    alloc::push(&ASKED, entry);
     AT_END.set(AtEnd {
         let_return: true,
         ..AT_END.get()
@@ -78,10 +78,10 @@ pub fn request() {
     if REQUESTED.replace(true) || shared::board().is_none() || database::in_recovery() {
         return;
     }
-    if let Some(slot) = Slot::take(database::current())
-        && slot.pid().is_none()
+    if let Some(entry) = Entry::take(database::current())
+        && entry.pid().is_none()
     {
-        slot.want_worker();
+        entry.want_worker();
     }
 }
 
@@ -95,14 +95,14 @@ pub struct Status {
 
 /// Of this database's worker.
 pub fn status() -> Status {
-    match Slot::of(database::current()) {
-        Some(slot) => Status {
-            state: slot.state(),
-            pid: slot.pid(),
-            last_error: slot.last_error(),
+    match Entry::of(database::current()) {
+        Some(entry) => Status {
+            state: entry.state(),
+            pid: entry.pid(),
+            last_error: entry.last_error(),
         },
         None => Status {
-            state: slots::state_without(),
+            state: entries::state_without(),
             pid: None,
             last_error: None,
         },
@@ -112,14 +112,14 @@ pub fn status() -> Status {
 /// Whether this database has a worker, or is going to have one.
 pub fn will_deliver() -> bool {
     request();
-    Slot::of(database::current()).is_some_and(|slot| slot.will_have_worker())
+    Entry::of(database::current()).is_some_and(|entry| entry.will_have_worker())
 }
 
 pub(super) fn transaction_ended(end: End) {
     let at_end = AT_END.replace(AtEnd::NOTHING);
     if at_end.let_return {
-        for slot in ASKED.take() {
-            slot.let_return();
+        for entry in ASKED.take() {
+            entry.let_return();
         }
     }
     if end == End::Committed {
@@ -129,27 +129,27 @@ pub(super) fn transaction_ended(end: End) {
             wake_known();
         }
         if at_end.look_for_databases {
-            slots::look_for_databases();
+            entries::look_for_databases();
         }
     }
 }
 
 fn wake() {
     let database = database::current();
-    if SLOT.get().is_some_and(|slot| slot.wake(database)) {
+    if ENTRY.get().is_some_and(|entry| entry.wake(database)) {
         return;
     }
-    let slot = Slot::take(database);
-    SLOT.set(slot);
-    if let Some(slot) = slot {
-        slot.wake(database);
+    let entry = Entry::take(database);
+    ENTRY.set(entry);
+    if let Some(entry) = entry {
+        entry.wake(database);
     }
 }
 
 /// Only if the database has, or had, a worker.
 pub(super) fn wake_known() {
     let database = database::current();
-    if let Some(slot) = Slot::of(database) {
-        slot.wake(database);
+    if let Some(entry) = Entry::of(database) {
+        entry.wake(database);
     }
 }

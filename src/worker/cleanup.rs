@@ -1,9 +1,9 @@
 //! Deleting old attachments, beside the servers that do the same.
 
-use crate::delivery;
+use crate::delivery::transport::notify::attachments;
 use crate::pg::background;
 use crate::pg::xact::transaction;
-use crate::roster::slots::Slot;
+use crate::roster::entries::Entry;
 use crate::settings;
 use crate::worker::trouble::Trouble;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
@@ -41,7 +41,7 @@ impl Cleanup {
     }
 
     /// Its errors are told, and keep no message waiting.
-    pub fn run(&mut self, slot: &Slot, database: &str) {
+    pub fn run(&mut self, entry: &Entry, database: &str) {
         self.began = Instant::now();
         self.has_more = match background::transaction(delete_some) {
             Ok(deleted) => {
@@ -49,7 +49,7 @@ impl Cleanup {
                 deleted >= AT_A_TIME
             }
             Err(failure) => {
-                self.trouble.tell(slot, database, &failure);
+                self.trouble.tell(entry, database, &failure);
                 false
             }
         };
@@ -59,7 +59,7 @@ impl Cleanup {
 /// Raises what goes wrong, so that the transaction is aborted.
 fn delete_some() -> i64 {
     let before = transaction::clock() - OLD_SECONDS * 1_000_000;
-    delivery::delete_older_than(before, Some(AT_A_TIME))
+    attachments::delete_older_than(before, Some(AT_A_TIME))
         .map_err(ErrorReport::from)
         .unwrap_or_report()
 }

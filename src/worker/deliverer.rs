@@ -2,29 +2,22 @@
 //!
 //! While it sleeps it holds no transaction, no lock and no snapshot.
 
-use crate::delivery::queue::{self, Drain, Next, Progress};
+use crate::delivery::queue::drain::{Drain, Step, Transactions};
+use crate::delivery::queue::status;
+use crate::delivery::transport::notify::Notify;
 use crate::pg::background;
 use crate::pg::catalog::database;
 use crate::pg::process::shared;
 use crate::pg::xact::failure::Failure;
-use crate::roster::slots::{self, End, Slot, State};
+use crate::roster::entries::{self, Entry, State};
 use crate::settings;
-use crate::worker::backoff::BackOff;
 use crate::worker::cleanup::Cleanup;
 use crate::worker::trouble::Trouble;
+use socketio_emitter_scheduling::launch::Ended;
+use socketio_emitter_scheduling::pace::{Next, Obstacle, Pace, Progress, sleep_until_due};
 use std::ffi::CStr;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
-
-/// From the start of a batch that sent something to the start of the next, unless the first was full: what is
-/// committed meanwhile wakes nobody, and goes out together.
-const PACE: Duration = Duration::from_millis(10);
-
-/// Between two looks at how far the servers are behind.
-const FOR_LISTENERS: Duration = Duration::from_secs(1);
-
-/// A look at the queue without being woken: nothing relies on it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+use std::time::Instant;
 
 /// What a worker needs, whatever somebody has set for the database or for the role that it runs as: first what Postgres's
 /// own background processes set (`AutoVacWorkerMain` in `src/backend/postmaster/autovacuum.c`).
@@ -56,85 +49,86 @@ const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"pg_stat_statements.track", c"none"),
 ];
 
-static MINE: OnceLock<Slot> = OnceLock::new();
+/// A batch in a transaction of its own.
+struct OwnTransactions;
+
+impl Transactions for OwnTransactions {
+    fn run<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+        background::transaction(work)
+    }
+
+    fn is_to_stop(_: &Failure) -> bool {
+        false
+    }
+}
+
+static MINE: OnceLock<Entry> = OnceLock::new();
 
 /// The process, from its start to its end.
 pub fn main(index: usize) {
-    let Some(slot) = Slot::by_index(index) else {
+    let Some(entry) = Entry::by_index(index) else {
         return;
     };
-    let Some(database) = slot.database() else {
+    let Some(database) = entry.database() else {
         return;
     };
-    if !slot.attach() {
+    if !entry.attach() {
         return;
     }
-    let _ = MINE.set(slot);
+    let _ = MINE.set(entry);
     background::at_exit(|| {
-        if let Some(slot) = MINE.get() {
+        if let Some(entry) = MINE.get() {
             if background::is_told_to_end() {
-                slot.set_end(End::Terminated);
+                entry.set_end(Ended::Terminated);
             }
-            slot.detach();
+            entry.detach();
         }
     });
-    if is_leaving(&slot) {
+    if is_leaving(&entry) {
         return;
     }
     background::connect(Some(database));
     for (name, value) in SETTINGS {
         background::set(name, value);
     }
-    let mut deliverer = Deliverer::new(slot);
+    let mut deliverer = Deliverer::new(entry);
     if !deliverer.is_needed() {
-        slot.set_end(End::NotNeeded);
+        entry.set_end(Ended::NotNeeded);
         return;
     }
     deliverer.wait_for_servers();
     deliverer.run();
     if background::is_told_to_end() {
         deliverer.finish();
-        slot.set_end(End::Terminated);
+        entry.set_end(Ended::Terminated);
         background::end();
     }
 }
 
-/// When the queue is looked at next.
-enum When {
-    AtOnce,
-    NotBefore(Instant),
-    /// Somebody has committed something, but not before that.
-    Woken(Instant),
-    Never,
-}
-
 struct Deliverer {
-    slot: Slot,
+    entry: Entry,
     database: String,
-    drain: Drain,
+    drain: Drain<Notify>,
+    pace: Pace,
     delivery: Trouble,
     cleanup: Cleanup,
-    after_failure: BackOff,
-    /// For a lock that a session holds.
-    for_session: BackOff,
 }
 
 impl Deliverer {
-    fn new(slot: Slot) -> Self {
+    fn new(entry: Entry) -> Self {
         Self {
-            slot,
+            entry,
             database: String::new(),
             drain: Drain::of_worker(shared::incarnation().unwrap_or_default()),
+            pace: Pace::default(),
             delivery: Trouble::with("delivery of queued messages"),
             cleanup: Cleanup::new(),
-            after_failure: BackOff::new(Duration::from_millis(100), Duration::from_secs(30)),
-            for_session: BackOff::new(Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
 
     /// Whether this database has the extension: most don't, and are left at once.
     fn is_needed(&mut self) -> bool {
-        let look = background::transaction(|| (database::name(), queue::exists()));
+        let look = background::transaction(|| (database::name(), status::exists()));
         let is_needed = match look {
             Ok((database, exists)) => {
                 self.database = database;
@@ -146,7 +140,7 @@ impl Deliverer {
             }
         };
         if is_needed {
-            self.slot.confirm();
+            self.entry.confirm();
         }
         is_needed
     }
@@ -154,11 +148,11 @@ impl Deliverer {
     /// After a start of the server: what is sent before the Socket.IO servers listen again is lost to them.
     fn wait_for_servers(&self) {
         loop {
-            let rest = settings::restart_delay().saturating_sub(slots::launched_ago());
+            let rest = settings::restart_delay().saturating_sub(entries::launched_ago());
             if rest.is_zero() || self.is_to_end() {
                 return;
             }
-            self.slot.set_state(State::WaitingForServers);
+            self.entry.set_state(State::WaitingForServers);
             background::report_activity(None);
             background::wait(rest);
             background::reload_settings();
@@ -168,125 +162,87 @@ impl Deliverer {
     /// Before the server ends: what has arrived isn't sent again after its next start.
     fn finish(&mut self) {
         if background::server_is_ending() {
-            match background::transaction(|| self.drain.finish()) {
-                Ok(()) => self.drain.committed(),
-                Err(failure) => self.tell(&failure),
+            if let Err(failure) = self.drain.finish::<OwnTransactions>() {
+                self.tell(&failure);
             }
         }
     }
 
     fn run(&mut self) {
-        while !is_leaving(&self.slot) && !background::is_told_to_end() {
+        while !is_leaving(&self.entry) && !background::is_told_to_end() {
             background::reload_settings();
             background::report_statistics(false);
             match self.look() {
-                When::AtOnce => {}
-                When::NotBefore(time) => self.pause(time),
-                When::Woken(time) => {
+                Next::AtOnce => {}
+                Next::At(time) => self.pause(time),
+                Next::WokenAfter(time) => {
                     self.pause(time);
                     self.sleep();
                 }
-                When::Never => {
-                    self.slot.set_end(End::NotNeeded);
+                Next::Never => {
+                    self.entry.set_end(Ended::NotNeeded);
                     return;
                 }
             }
         }
     }
 
-    fn look(&mut self) -> When {
+    fn look(&mut self) -> Next {
         let began = Instant::now();
-        self.slot.take_pending();
+        self.entry.wakeup().look();
         self.begin(State::Delivering, c"delivering queued messages");
-        let next = match background::transaction(|| self.drain.batch()) {
-            Ok(Progress::NoExtension) => return When::Never,
-            Ok(progress) => {
-                self.drain.committed();
-                self.after(progress, began)
+        let next = match self.drain.step::<OwnTransactions>() {
+            Step::Done(progress) => self.after_batch(progress, began),
+            Step::Retry => Next::AtOnce,
+            Step::SetAside(failure) => {
+                self.tell(&failure);
+                Next::AtOnce
             }
-            Err(failure) => self.after_failure(failure),
+            Step::Failed(failure) => self.after_failure(&failure),
         };
-        self.clean_up_if_due();
+        if next != Next::Never {
+            self.clean_up_if_due();
+        }
         next
     }
 
-    fn after(&mut self, progress: Progress, began: Instant) -> When {
-        if !matches!(progress, Progress::DelivererElsewhere) {
-            self.for_session.reset();
-        }
-        self.after_failure.reset();
+    fn after_batch(&mut self, progress: Progress, began: Instant) -> Next {
         match progress {
-            Progress::Sent { more: true } => return When::AtOnce,
-            Progress::ListenersBehind => {
-                self.slot.set_state(State::WaitingForListeners);
-                return When::NotBefore(began + FOR_LISTENERS);
-            }
-            Progress::DelivererElsewhere => {
-                self.slot.set_state(State::WaitingForSession);
-                return When::NotBefore(began + self.for_session.next());
-            }
-            Progress::Sent { more: false } | Progress::Empty | Progress::NoExtension => {}
+            Progress::ListenersBehind => self.entry.set_state(State::WaitingForListeners),
+            Progress::DelivererElsewhere => self.entry.set_state(State::WaitingForSession),
+            Progress::Sent { more: false } | Progress::Empty => self.delivery.is_over(),
+            Progress::Sent { more: true } | Progress::NoExtension => {}
         }
-        self.delivery.is_over();
-        match progress {
-            Progress::Sent { .. } => When::Woken(began + PACE),
-            _ => When::Woken(began),
-        }
+        self.pace.after_batch(progress, began)
     }
 
-    fn after_failure(&mut self, failure: Failure) -> When {
-        match self.drain.failed(failure.clone()) {
-            // It looks for the message that is to blame.
-            Next::Retry => When::AtOnce,
-            Next::SetAside => {
-                self.tell(&failure);
-                self.set_aside()
-            }
-            Next::BackOff(failure) => self.back_off(&failure),
-        }
-    }
-
-    fn set_aside(&mut self) -> When {
-        match background::transaction(|| self.drain.set_aside()) {
-            Ok(()) => {
-                self.drain.committed();
-                When::AtOnce
-            }
-            Err(failure) => {
-                // Whatever it makes of it: at once it would fail again.
-                self.drain.failed(failure.clone());
-                self.back_off(&failure)
-            }
-        }
-    }
-
-    fn back_off(&mut self, failure: &Failure) -> When {
+    fn after_failure(&mut self, failure: &Failure) -> Next {
         self.tell(failure);
-        self.slot.set_state(State::BackingOff);
-        let pause = if failure.is_lock_timeout() {
-            self.for_session.next()
+        self.entry.set_state(State::BackingOff);
+        let obstacle = if failure.is_lock_timeout() {
+            Obstacle::Lock
         } else {
-            self.after_failure.next()
+            Obstacle::Other
         };
-        When::NotBefore(Instant::now() + pause)
+        self.pace.after_failure(obstacle, Instant::now())
     }
 
     fn tell(&mut self, failure: &Failure) {
-        self.delivery.tell(&self.slot, &self.database, failure);
+        self.delivery.tell(&self.entry, &self.database, failure);
     }
 
     fn clean_up_if_due(&mut self) {
         if !self.cleanup.is_in().is_some_and(|time| time.is_zero()) {
             return;
         }
-        let before = self.slot.state();
+        let before = self.entry.state();
         self.begin(State::CleaningUp, c"deleting old attachments");
-        self.cleanup.run(&self.slot, &self.database);
-        self.slot.set_state(before);
+        self.cleanup.run(&self.entry, &self.database);
+        self.entry.set_state(before);
     }
 
     fn begin(&self, state: State, doing: &CStr) {
-        self.slot.set_state(state);
+        self.entry.set_state(state);
         background::report_activity(Some(doing));
     }
 
@@ -306,29 +262,27 @@ impl Deliverer {
     }
 
     fn is_to_end(&self) -> bool {
-        self.slot.is_asked_to_leave() || background::is_told_to_end()
+        self.entry.is_asked_to_leave() || background::is_told_to_end()
     }
 
     /// Until something is committed, or something is to be deleted.
     fn sleep(&self) {
-        self.slot.set_state(State::Idle);
-        if self.slot.fall_asleep() {
+        self.entry.set_state(State::Idle);
+        if self.entry.wakeup().fall_asleep() {
             background::report_activity(None);
             background::report_statistics(true);
             if !self.is_to_end() {
-                let due = [self.cleanup.is_in(), self.drain.due()];
-                let first = due.into_iter().flatten().min();
-                background::wait(first.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+                background::wait(sleep_until_due([self.cleanup.is_in(), self.drain.due()]));
             }
         }
-        self.slot.wake_up();
+        self.entry.wakeup().wake_up();
     }
 }
 
-fn is_leaving(slot: &Slot) -> bool {
-    let is_asked = slot.is_asked_to_leave();
+fn is_leaving(entry: &Entry) -> bool {
+    let is_asked = entry.is_asked_to_leave();
     if is_asked {
-        slot.set_end(End::AskedToLeave);
+        entry.set_end(Ended::AskedToLeave);
     }
     is_asked
 }

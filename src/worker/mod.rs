@@ -1,6 +1,5 @@
 //! Background delivery: one process, the launcher, has one worker in each database that has the extension.
 
-mod backoff;
 mod cleanup;
 mod deliverer;
 mod launcher;

@@ -2,7 +2,7 @@
 
 use crate::pg::encoding::in_any_encoding;
 use crate::pg::xact::failure::Failure;
-use crate::roster::slots::Slot;
+use crate::roster::entries::Entry;
 
 #[derive(Debug)]
 pub struct Trouble {
@@ -24,8 +24,8 @@ impl Trouble {
     }
 
     /// Shows it in `sio_status`; and in the log, unless it was told there already.
-    pub fn tell(&mut self, slot: &Slot, database: &str, failure: &Failure) {
-        slot.set_last_error(&in_any_encoding(failure.message.clone()));
+    pub fn tell(&mut self, entry: &Entry, database: &str, failure: &Failure) {
+        entry.set_last_error(&in_any_encoding(failure.message.clone()));
         if !self.told.contains(&failure.message) {
             failure.log(&format!("{} in database \"{database}\" failed", self.what));
             if self.told.len() == MOST {

@@ -1,8 +1,8 @@
 //! How many messages have been delivered, counted in the same transaction that delivers them.
 
-use super::relations::Relations;
+use crate::delivery::queue::tables::{Relations, totals};
 use crate::error::Error;
-use crate::pg::table::heap::{NewValue, Tid, Xids};
+use crate::pg::table::heap::{NewValue, StoredRow, Tid, Xids};
 use crate::pg::xact::snapshot::Snapshot;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -15,31 +15,36 @@ thread_local! {
 
 /// Counts a batch that delivered messages, or messages that were set aside.
 pub fn add(relations: &Relations, delivered: i64, failed: i64) -> Result<(), Error> {
-    let totals = relations.totals()?;
+    let table = relations.totals()?;
     Snapshot::with_latest(|snapshot| {
-        let mut row = LAST.get().and_then(|tid| {
-            totals.fetch(tid, totals.pages(), snapshot, |row| {
-                (tid, [row.int8(0), row.int8(1), row.int8(2)])
-            })
-        });
-        if row.is_none() {
-            totals.scan(snapshot, pg_sys::InvalidOid, Xids::All, |found| {
-                row = Some((found.tid, [found.int8(0), found.int8(1), found.int8(2)]));
+        let mut last = LAST
+            .get()
+            .and_then(|tid| table.fetch(tid, table.pages(), snapshot, read));
+        if last.is_none() {
+            table.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
+                last = Some(read(row));
                 false
             });
         }
-        let (old, [all_delivered, all_failed, batches]) =
-            row.map_or((None, [0; 3]), |(tid, row)| (Some(tid), row));
+        let (old, before) = last.map_or((None, [0; 3]), |(tid, row)| (Some(tid), row));
         // Not an update: that can't be hidden from logical decoding.
         if let Some(old) = old {
-            totals.delete(old);
+            table.delete(old);
         }
-        LAST.set(Some(totals.insert(&[
-            NewValue::Int8(all_delivered + delivered),
-            NewValue::Int8(all_failed + failed),
-            NewValue::Int8(batches + i64::from(delivered > 0)),
-        ])));
+        let mut new = [NewValue::Null; 3];
+        for (column, more) in [
+            (totals::DELIVERED, delivered),
+            (totals::FAILED, failed),
+            (totals::BATCHES, i64::from(delivered > 0)),
+        ] {
+            new[column] = NewValue::Int8(before[column] + more);
+        }
+        LAST.set(Some(table.insert(&new)));
     });
-    totals.close();
+    table.close();
     Ok(())
+}
+
+fn read(row: &StoredRow<'_>) -> (Tid, [i64; 3]) {
+    (row.tid, [0, 1, 2].map(|column| row.int8(column)))
 }

@@ -81,11 +81,6 @@ fn c_string(text: &str) -> Result<CString, Error> {
 
 /// A watch's or a trigger's name, or an argument.
 pub fn in_database_encoding(text: &str) -> Result<Vec<u8>, Error> {
-    encoding::from_utf8(text.as_bytes().to_vec()).map_err(|_| {
-        ParameterError::Encoding {
-            parameter: "name",
-            encoding: encoding::database_encoding_name(),
-        }
-        .into()
-    })
+    encoding::from_utf8(text.as_bytes().to_vec())
+        .map_err(|_| ParameterError::unconvertible("name").into())
 }

@@ -1,6 +1,6 @@
 //! The table that is watched.
 
-use crate::delivery;
+use crate::delivery::transport::notify::attachments;
 use crate::error::{Error, LiveTableError};
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
@@ -11,7 +11,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Error> {
     if catalog::names(table).is_none() {
         return Err(missing(table));
     }
-    if delivery::is_attachments_table(table) {
+    if attachments::is_attachments_table(table) {
         return Err(LiveTableError::WatchedAttachments.into());
     }
     if !catalog::has_rows_with_triggers(table) {

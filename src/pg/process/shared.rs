@@ -1,13 +1,14 @@
-//! Shared memory: its layout. What it means is told in `worker/slots.rs`.
+//! Shared memory: its layout. What it means is told in `roster/entries.rs`.
 
 use crate::pg::process::latch::Alarm;
 use crate::pg::xact::transaction;
 use pgrx::{PGRXSharedMemory, PgAtomic, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
+use socketio_emitter_scheduling::wakeup::Wakeup;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Databases that can have a worker at the same time.
-pub const SLOTS: usize = 256;
+pub const ENTRIES: usize = 256;
 
 /// Bytes of an error's text that are kept.
 pub const TEXT: usize = 255;
@@ -21,29 +22,28 @@ pub struct Board {
     /// When the first launcher began, in the same unit.
     pub launched_at: AtomicI64,
     pub launcher: Alarm,
-    /// The launcher shall look which databases there are.
+    /// The launcher is to look which databases there are.
     pub look: AtomicBool,
-    pub slots: [Slot; SLOTS],
+    pub entries: [SharedEntry; ENTRIES],
 }
 
 /// A database's. On a cache line of its own: each commit that queued reads it.
 #[derive(Debug)]
 #[repr(align(64))]
-pub struct Slot {
+pub struct SharedEntry {
     pub database: AtomicU32,
     pub worker_pid: AtomicI32,
     pub worker: Alarm,
-    pub asleep: AtomicBool,
-    pub pending: AtomicBool,
+    pub wakeup: Wakeup,
     pub wanted: AtomicBool,
     pub away: AtomicU32,
     pub state: AtomicU8,
     pub end: AtomicU8,
 }
 
-/// The last error of each slot.
+/// The last error of each entry.
 #[derive(Debug)]
-pub struct Errors(pub [LastError; SLOTS]);
+pub struct Errors(pub [LastError; ENTRIES]);
 
 #[derive(Debug, Clone, Copy)]
 pub struct LastError {
@@ -77,10 +77,10 @@ pub fn request() {
             launched_at: AtomicI64::new(0),
             launcher: Alarm::none(),
             look: AtomicBool::new(false),
-            slots: [const { Slot::empty() }; SLOTS],
+            entries: [const { SharedEntry::empty() }; ENTRIES],
         }
     );
-    pg_shmem_init!(ERRORS = Errors([LastError::NONE; SLOTS]));
+    pg_shmem_init!(ERRORS = Errors([LastError::NONE; ENTRIES]));
     REQUESTED.store(true, Relaxed);
 }
 
@@ -100,20 +100,19 @@ pub fn age() -> Duration {
     Duration::from_micros((transaction::clock() - made_at).max(0) as u64)
 }
 
-/// Runs `work` under the lock of the errors, which is also the one under which a database gets a slot or
+/// Runs `work` under the lock of the errors, which is also the one under which a database gets an entry or
 /// loses it. It must not raise an ERROR.
 pub fn locked<R>(work: impl FnOnce(&mut Errors) -> R) -> R {
     work(&mut ERRORS.exclusive())
 }
 
-impl Slot {
+impl SharedEntry {
     const fn empty() -> Self {
         Self {
             database: AtomicU32::new(0),
             worker_pid: AtomicI32::new(0),
             worker: Alarm::none(),
-            asleep: AtomicBool::new(false),
-            pending: AtomicBool::new(false),
+            wakeup: Wakeup::new(),
             wanted: AtomicBool::new(false),
             away: AtomicU32::new(0),
             state: AtomicU8::new(0),

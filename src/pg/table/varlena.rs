@@ -33,6 +33,11 @@ impl Varlena {
         Self::with_header(bytes)
     }
 
+    /// Bytes of the payload.
+    pub fn payload_bytes(&self) -> usize {
+        self.0.len() - HEADER
+    }
+
     pub(in crate::pg) fn datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())
     }

@@ -96,6 +96,11 @@ impl Failure {
         self.sqlstate() == "55P03"
     }
 
+    /// Whether a limit of Postgres's was exceeded (`program_limit_exceeded`).
+    pub fn is_limit_exceeded(&self) -> bool {
+        self.sqlstate() == "54000"
+    }
+
     /// Raises it again.
     pub fn raise(self) -> ! {
         let message = self.message.clone();

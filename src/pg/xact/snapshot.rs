@@ -1,19 +1,11 @@
 //! What a transaction sees of others.
 
 use pgrx::pg_sys;
+use socketio_emitter_scheduling::backlog::Seen;
 
 /// A snapshot of now, whatever the isolation level of the transaction.
 #[derive(Debug)]
 pub struct Snapshot(pg_sys::Snapshot);
-
-/// Which transactions a snapshot saw as ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The first transaction that had not begun.
-    pub next: u64,
-    /// Those before it that were under way, prepared ones too.
-    pub running: Vec<u64>,
-}
 
 impl Snapshot {
     /// Takes one for the time of `work`.
@@ -53,13 +45,6 @@ impl Snapshot {
                     .collect(),
             }
         }
-    }
-}
-
-impl Seen {
-    /// Whether the transaction had ended.
-    pub fn has_ended(&self, xid: u64) -> bool {
-        xid < self.next && !self.running.contains(&xid)
     }
 }
 

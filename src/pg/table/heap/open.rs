@@ -18,11 +18,17 @@ pub struct Heap {
 impl Heap {
     /// Opens a table. `None` if it has gone.
     ///
-    /// `types`: those of its columns; it isn't the table that this library knows where they differ. More may follow, which a
-    /// later version of the extension has added, while this library is still the one that is loaded: they are null.
-    pub fn open(table: pg_sys::Oid, types: &[pg_sys::Oid], access: Access) -> Option<Self> {
+    /// `types`: those of its columns; it isn't the table that this library knows where they differ. `later`: of columns that
+    /// follow, unless an earlier version of the extension has made the table. More may follow, which a later version has
+    /// added, while this library is still the one that is loaded: they are null.
+    pub fn open(
+        table: pg_sys::Oid,
+        types: &[pg_sys::Oid],
+        later: &[pg_sys::Oid],
+        access: Access,
+    ) -> Option<Self> {
         let columns = types.len();
-        assert!(columns <= MAX_COLUMNS);
+        assert!(columns + later.len() <= MAX_COLUMNS);
         // SAFETY: a look-up that waits for the lock.
         unsafe {
             let lock = access as pg_sys::LOCKMODE;
@@ -35,7 +41,7 @@ impl Heap {
             let is_known = (columns..=MAX_COLUMNS).contains(&attributes.len())
                 && attributes
                     .iter()
-                    .zip(types)
+                    .zip(types.iter().chain(later))
                     .all(|(column, wanted)| !column.attisdropped && column.atttypid == *wanted)
                 && attributes[columns..]
                     .iter()

@@ -1,5 +1,6 @@
 //! Writing rows.
 
+use crate::pg::table::attributes;
 use crate::pg::table::heap::open::{Heap, MAX_COLUMNS};
 use crate::pg::table::heap::row::NewValue;
 use crate::pg::table::heap::tid::Tid;
@@ -8,7 +9,7 @@ use pgrx::pg_sys;
 use std::ptr;
 
 impl Heap {
-    /// Adds a row to a table without indexes. It is hidden from logical decoding, so that a publication of all tables
+    /// Adds a row to a table without indexes; values of columns that the table doesn't have are null. It is hidden from logical decoding, so that a publication of all tables
     /// doesn't carry it to a subscriber.
     pub fn insert(&self, row: &[NewValue<'_>]) -> Tid {
         self.insert_into_heap(row).0
@@ -35,7 +36,11 @@ impl Heap {
         &self,
         row: &[NewValue<'_>],
     ) -> (Tid, [pg_sys::Datum; MAX_COLUMNS], [bool; MAX_COLUMNS]) {
-        assert_eq!(row.len(), self.columns);
+        // SAFETY: the table is open.
+        let columns = unsafe { attributes::of((*self.relation).rd_att) }.len();
+        let (row, beyond) = row.split_at(row.len().min(columns));
+        let is_null = |value: &NewValue<'_>| matches!(value, NewValue::Null);
+        assert!(row.len() >= self.columns && beyond.iter().all(is_null));
         let mut values = [pg_sys::Datum::from(0); MAX_COLUMNS];
         let mut nulls = [true; MAX_COLUMNS];
         for (index, value) in row.iter().enumerate() {

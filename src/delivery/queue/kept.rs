@@ -6,9 +6,8 @@
 //! only notes which messages it sends, and a later one deletes them. After a crash they are sent again;
 //! after anything else the note tells that they have been sent.
 
-use super::column;
-use super::drain::BATCH_MESSAGES;
-use super::relations::Relations;
+use crate::delivery::queue::tables::{Relations, kept, queue};
+use crate::delivery::transport::outlet::Arrival;
 use crate::error::Error;
 use crate::pg::process::{interrupt, shared};
 use crate::pg::table::heap::{Access, Heap, NewValue, StoredRow, Tid, Xids};
@@ -16,21 +15,12 @@ use crate::pg::table::varlena::Varlena;
 use crate::pg::xact::snapshot::Snapshot;
 use crate::pg::xact::transaction;
 use pgrx::pg_sys;
+use socketio_emitter_scheduling::ranges;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// For how long messages are kept: far longer than a listener takes to read a notification, also on a
-/// server with more to do than it can.
-const KEPT: Duration = Duration::from_secs(1);
-
-/// The same for a server that is shutting down, where nothing is kept waiting without need.
-const KEPT_AT_SHUTDOWN: Duration = Duration::from_millis(100);
-
-mod sent_column {
-    pub const INCARNATION: usize = 0;
-    pub const SENT_AT: usize = 1;
-    pub const IDS: usize = 2;
-}
+/// Most messages of a batch: its transaction must not keep others waiting, `DROP EXTENSION` for example.
+pub(super) const BATCH_MESSAGES: usize = 10_000;
 
 /// A batch that was sent.
 #[derive(Debug)]
@@ -44,8 +34,9 @@ struct Batch {
 }
 
 /// Batches that were sent, the oldest first.
-#[derive(Debug, Default)]
-pub struct Sent {
+#[derive(Debug)]
+pub struct Kept {
+    arrival: Arrival,
     batches: VecDeque<Batch>,
     /// One that is sent in the transaction under way.
     uncommitted: Option<Batch>,
@@ -53,7 +44,17 @@ pub struct Sent {
     deleted: usize,
 }
 
-impl Sent {
+impl Kept {
+    /// Nothing is known to be kept.
+    pub fn new(arrival: Arrival) -> Self {
+        Self {
+            arrival,
+            batches: VecDeque::new(),
+            uncommitted: None,
+            deleted: 0,
+        }
+    }
+
     /// Notes what a batch sends.
     pub fn note(
         &mut self,
@@ -62,7 +63,7 @@ impl Sent {
         messages: &[(i64, Tid)],
     ) -> Result<(), Error> {
         let sent_at = transaction::clock();
-        let ids = ranges(messages.iter().map(|(id, _)| *id));
+        let ids = ranges::write(messages.iter().map(|(id, _)| *id));
         let notes = relations.sent(Access::Write)?;
         let note = notes.insert(&[
             NewValue::Int8(incarnation),
@@ -81,8 +82,12 @@ impl Sent {
 
     /// Deletes what has been kept for long enough.
     pub fn delete_old(&mut self, relations: &Relations, at_shutdown: bool) -> Result<(), Error> {
-        let kept = if at_shutdown { KEPT_AT_SHUTDOWN } else { KEPT };
-        let until = transaction::clock() - kept.as_micros() as i64;
+        let Arrival {
+            after,
+            at_shutdown: shortly,
+        } = self.arrival;
+        let after = if at_shutdown { shortly } else { after };
+        let until = transaction::clock() - after.as_micros() as i64;
         let old = self
             .batches
             .iter()
@@ -91,31 +96,30 @@ impl Sent {
         if old == 0 {
             return Ok(());
         }
-        let queue = relations.queue(Access::Write)?;
+        let rows = relations.queue(Access::Write)?;
         let notes = relations.sent(Access::Write)?;
         Snapshot::with_latest(|snapshot| {
-            let pages = queue.pages();
+            let pages = rows.pages();
             for batch in self.batches.range(..old) {
                 interrupt::check();
                 for (id, tid) in &batch.messages {
                     // Unless an administrator has deleted it, and its place is another's now.
-                    let is_it =
-                        queue.fetch(*tid, pages, snapshot, |row| row.int8(column::ID) == *id);
+                    let is_it = rows.fetch(*tid, pages, snapshot, |row| row.int8(queue::ID) == *id);
                     if is_it == Some(true) {
-                        queue.delete(*tid);
+                        rows.delete(*tid);
                     }
                 }
                 delete_note(&notes, snapshot, batch);
             }
         });
         notes.close();
-        queue.close();
+        rows.close();
         self.deleted = old;
         Ok(())
     }
 
     /// The messages that are kept.
-    pub fn kept(&self) -> HashSet<i64> {
+    pub fn ids(&self) -> HashSet<i64> {
         let messages = self.batches.iter().flat_map(|batch| &batch.messages);
         messages.map(|(id, _)| *id).collect()
     }
@@ -124,7 +128,11 @@ impl Sent {
     pub fn due(&self) -> Option<Duration> {
         let oldest = self.batches.front()?;
         let age = transaction::clock() - oldest.sent_at;
-        Some(KEPT.saturating_sub(Duration::from_micros(age.max(0) as u64)))
+        Some(
+            self.arrival
+                .after
+                .saturating_sub(Duration::from_micros(age.max(0) as u64)),
+        )
     }
 
     pub fn begin(&mut self) {
@@ -144,7 +152,7 @@ impl Sent {
     }
 
     /// Reads the notes: of a worker that has ended, and of a server that has crashed since. The latter's
-    /// are deleted, so that the messages are sent again. Answers the messages that have been sent.
+    /// are deleted, so that the messages are sent again. Returns the messages that have been sent.
     pub fn read(
         &mut self,
         relations: &Relations,
@@ -156,11 +164,11 @@ impl Sent {
         let mut stale = Vec::new();
         let mut batches = Vec::new();
         notes.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
-            if current == Some(row.int8(sent_column::INCARNATION)) {
+            if current == Some(row.int8(kept::INCARNATION)) {
                 let ids = row
-                    .field(sent_column::IDS)
-                    .map_or(Vec::new(), |ids| parse(&ids.copy()));
-                batches.push((row.int8(sent_column::SENT_AT), row.tid, ids));
+                    .field(kept::IDS)
+                    .map_or(Vec::new(), |ids| ranges::read(&ids.copy(), BATCH_MESSAGES));
+                batches.push((row.int8(kept::SENT_AT), row.tid, ids));
             } else {
                 stale.push(row.tid);
             }
@@ -198,8 +206,7 @@ impl Sent {
 fn delete_note(notes: &Heap, snapshot: &Snapshot, batch: &Batch) {
     let current = shared::incarnation();
     let is_it = |row: &StoredRow<'_>| {
-        row.int8(sent_column::SENT_AT) == batch.noted_at
-            && current == Some(row.int8(sent_column::INCARNATION))
+        row.int8(kept::SENT_AT) == batch.noted_at && current == Some(row.int8(kept::INCARNATION))
     };
     if notes.fetch(batch.note, notes.pages(), snapshot, is_it) == Some(true) {
         notes.delete(batch.note);
@@ -221,10 +228,10 @@ pub fn ids(relations: &Relations, snapshot: &Snapshot) -> Result<HashSet<i64>, E
     let current = shared::incarnation();
     let mut ids = HashSet::new();
     notes.scan(snapshot, pg_sys::InvalidOid, Xids::All, |row| {
-        if current == Some(row.int8(sent_column::INCARNATION))
-            && let Some(text) = row.field(sent_column::IDS)
+        if current == Some(row.int8(kept::INCARNATION))
+            && let Some(text) = row.field(kept::IDS)
         {
-            ids.extend(parse(&text.copy()));
+            ids.extend(ranges::read(&text.copy(), BATCH_MESSAGES));
         }
         true
     });
@@ -242,67 +249,15 @@ fn places(
     if ids.is_empty() {
         return Ok(places);
     }
-    let queue = relations.queue(Access::Read)?;
-    queue.scan(snapshot, relations.index, Xids::All, |row| {
+    let rows = relations.queue(Access::Read)?;
+    rows.scan(snapshot, relations.index, Xids::All, |row| {
         interrupt::check();
-        let id = row.int8(column::ID);
+        let id = row.int8(queue::ID);
         if ids.contains(&id) {
             places.insert(id, row.tid);
         }
         true
     });
-    queue.close();
+    rows.close();
     Ok(places)
-}
-
-/// `1-5,7` for 1, 2, 3, 4, 5, 7. `ids`: ascending.
-fn ranges(ids: impl Iterator<Item = i64>) -> String {
-    let mut text = String::new();
-    let mut ids = ids.peekable();
-    while let Some(first) = ids.next() {
-        let mut last = first;
-        while let Some(next) = ids.next_if_eq(&(last + 1)) {
-            last = next;
-        }
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(&first.to_string());
-        if last > first {
-            text.push('-');
-            text.push_str(&last.to_string());
-        }
-    }
-    text
-}
-
-/// The other way round; what isn't of that form is left out.
-fn parse(text: &[u8]) -> Vec<i64> {
-    let text = String::from_utf8_lossy(text);
-    text.split(',')
-        .filter_map(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            Some(first.parse::<i64>().ok()?..=last.parse::<i64>().ok()?)
-        })
-        .flatten()
-        // No batch has more.
-        .take(BATCH_MESSAGES)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{parse, ranges};
-
-    #[test]
-    fn ranges_are_read_as_they_were_written() {
-        for (ids, text) in [
-            (vec![], ""),
-            (vec![7], "7"),
-            (vec![1, 2, 3, 5, 8, 9], "1-3,5,8-9"),
-        ] {
-            assert_eq!(ranges(ids.iter().copied()), text);
-            assert_eq!(parse(text.as_bytes()), ids);
-        }
-    }
 }

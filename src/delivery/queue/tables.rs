@@ -1,4 +1,4 @@
-//! Where the queue is in this database.
+//! Where the queue is in this database, and which columns its tables have.
 
 use crate::error::{Error, QueueError};
 use crate::pg::catalog;
@@ -24,6 +24,72 @@ thread_local! {
     /// An emit can't afford to look five names up.
     static KNOWN: Remembered<Relations> = const { Remembered::nothing() };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The columns of a table: the place of each, counted from 0, and its type.
+macro_rules! columns {
+    ($(#[$doc:meta])* $table:ident { $($column:ident: $type:ident,)* } $(later { $later:ident: $later_type:ident })?) => {
+        $(#[$doc])*
+        pub mod $table {
+            use pgrx::pg_sys;
+
+            #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+            enum Place { $($column),* }
+            $(pub const $column: usize = Place::$column as usize;)*
+            pub const TYPES: &[pg_sys::Oid] = &[$(pg_sys::$type),*];
+            $(pub const $later: usize = TYPES.len();)?
+            /// Of columns that earlier versions don't have; in them they are null.
+            pub const LATER: &[pg_sys::Oid] = &[$(pg_sys::$later_type)?];
+        }
+    };
+}
+
+columns! {
+    /// `_sio_queue`: messages that wait.
+    queue {
+        XID: XID8OID,
+        ID: INT8OID,
+        QUEUED_AT: TIMESTAMPTZOID,
+        ATTACHMENTS_TABLE: REGCLASSOID,
+        CHANNEL: TEXTOID,
+        MESSAGE: TEXTOID,
+        PAYLOAD: BYTEAOID,
+    }
+    later { OUTLET: TEXTOID }
+}
+
+columns! {
+    /// `_sio_sent`: batches that were sent and are kept.
+    kept {
+        INCARNATION: INT8OID,
+        SENT_AT: TIMESTAMPTZOID,
+        IDS: TEXTOID,
+    }
+}
+
+columns! {
+    /// `_sio_failed`: messages that were set aside.
+    failed {
+        ID: INT8OID,
+        QUEUED_AT: TIMESTAMPTZOID,
+        ATTACHMENTS_TABLE: REGCLASSOID,
+        CHANNEL: TEXTOID,
+        MESSAGE: TEXTOID,
+        PAYLOAD: BYTEAOID,
+        FAILED_AT: TIMESTAMPTZOID,
+        SQLSTATE: TEXTOID,
+        ERROR: TEXTOID,
+    }
+    later { OUTLET: TEXTOID }
+}
+
+columns! {
+    /// `_sio_totals`: one row, how much has been delivered.
+    totals {
+        DELIVERED: INT8OID,
+        FAILED: INT8OID,
+        BATCHES: INT8OID,
+    }
 }
 
 impl Relations {
@@ -69,55 +135,30 @@ impl Relations {
     }
 
     pub fn queue(&self, access: Access) -> Result<Heap, Error> {
-        open(self.queue, QUEUE, access)
+        open(self.queue, queue::TYPES, queue::LATER, access)
     }
 
     pub fn sent(&self, access: Access) -> Result<Heap, Error> {
-        open(self.sent, SENT, access)
+        open(self.sent, kept::TYPES, kept::LATER, access)
     }
 
     pub fn failed(&self) -> Result<Heap, Error> {
-        open(self.failed, FAILED, Access::Write)
+        open(self.failed, failed::TYPES, failed::LATER, Access::Write)
     }
 
     pub fn totals(&self) -> Result<Heap, Error> {
-        open(self.totals, TOTALS, Access::Write)
+        open(self.totals, totals::TYPES, totals::LATER, Access::Write)
     }
 }
 
-/// `xid`, `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`.
-const QUEUE: &[pg_sys::Oid] = &[
-    pg_sys::XID8OID,
-    pg_sys::INT8OID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::REGCLASSOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::BYTEAOID,
-];
-
-/// `incarnation`, `sent_at`, `ids`.
-const SENT: &[pg_sys::Oid] = &[pg_sys::INT8OID, pg_sys::TIMESTAMPTZOID, pg_sys::TEXTOID];
-
-/// `id`, `queued_at`, `attachments_table`, `channel`, `message`, `payload`, `failed_at`, `sqlstate`, `error`.
-const FAILED: &[pg_sys::Oid] = &[
-    pg_sys::INT8OID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::REGCLASSOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::BYTEAOID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-];
-
-/// `delivered`, `failed`, `batches`.
-const TOTALS: &[pg_sys::Oid] = &[pg_sys::INT8OID; 3];
-
 /// A table with other columns, which its owner has altered, would be read as what it isn't.
-fn open(table: pg_sys::Oid, columns: &[pg_sys::Oid], access: Access) -> Result<Heap, Error> {
-    Heap::open(table, columns, access).ok_or(QueueError::Missing.into())
+fn open(
+    table: pg_sys::Oid,
+    columns: &[pg_sys::Oid],
+    later: &[pg_sys::Oid],
+    access: Access,
+) -> Result<Heap, Error> {
+    Heap::open(table, columns, later, access).ok_or(QueueError::Missing.into())
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {

@@ -1,15 +1,18 @@
 //! What the launcher, the workers and the sessions tell each other through shared memory.
 //!
-//! A database has a slot as long as somebody wants a worker there, or the launcher looks whether one is
-//! needed; only the launcher takes it away again. Nothing here is lost: whoever sets a flag looks afterwards at
-//! what the other side sets before it looks at the flag, and all of it is sequentially consistent.
+//! A database has an entry as long as somebody wants a worker there, or the launcher looks whether one is needed; only the
+//! launcher takes it away again. Nothing here is lost: whoever sets a flag looks afterwards at what the other side sets
+//! before it looks at the flag, and all of it is sequentially consistent. How commits wake a worker is `wakeup` of
+//! `crates/scheduling`.
 
 use crate::pg::background;
 use crate::pg::catalog::database;
-use crate::pg::process::shared::{self, Board, LastError, TEXT};
+use crate::pg::process::shared::{self, Board, LastError, SharedEntry, TEXT};
 use crate::pg::xact::transaction;
 use pgrx::pg_sys::Oid;
-use std::sync::atomic::{Ordering::SeqCst, fence};
+use socketio_emitter_scheduling::launch::Ended;
+use socketio_emitter_scheduling::wakeup::Wakeup;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 /// What a worker does, or why there is none.
@@ -54,32 +57,18 @@ impl State {
 /// In that time the launcher begins, if the server has a process for it.
 const START: Duration = Duration::from_secs(10);
 
-/// How a worker ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum End {
-    /// Without a word: an error, or a signal.
-    Failed,
-    /// The database doesn't have the extension.
-    NotNeeded,
-    /// A command needed the database for itself.
-    AskedToLeave,
-    /// By a SIGTERM.
-    Terminated,
-}
-
-/// A database's slot.
+/// A database's entry.
 #[derive(Debug, Clone, Copy)]
-pub struct Slot {
+pub struct Entry {
     index: usize,
     board: &'static Board,
 }
 
-impl Slot {
+impl Entry {
     pub fn all() -> impl Iterator<Item = Self> {
         shared::board()
             .into_iter()
-            .flat_map(|board| (0..shared::SLOTS).map(move |index| Self { index, board }))
+            .flat_map(|board| (0..shared::ENTRIES).map(move |index| Self { index, board }))
     }
 
     pub fn by_index(index: usize) -> Option<Self> {
@@ -88,31 +77,31 @@ impl Slot {
 
     /// The database's, if it has one.
     pub fn of(database: Oid) -> Option<Self> {
-        Self::all().find(|slot| slot.database() == Some(database))
+        Self::all().find(|entry| entry.database() == Some(database))
     }
 
     /// The database's, which gets one if it has none. `None`: all are taken.
     pub fn take(database: Oid) -> Option<Self> {
         shared::board()?;
         shared::locked(|errors| {
-            if let Some(slot) = Self::of(database) {
-                return Some(slot);
+            if let Some(entry) = Self::of(database) {
+                return Some(entry);
             }
-            let slot = Self::all().find(|slot| slot.database().is_none())?;
-            let cell = slot.cell();
-            cell.pending.store(false, SeqCst);
+            let entry = Self::all().find(|entry| entry.database().is_none())?;
+            let cell = entry.cell();
+            cell.wakeup.reset();
             cell.wanted.store(false, SeqCst);
             cell.away.store(0, SeqCst);
-            cell.end.store(End::Failed as u8, SeqCst);
-            slot.set_state(State::NotRunning);
-            errors.0[slot.index] = LastError::NONE;
+            cell.end.store(Ended::Failed as u8, SeqCst);
+            entry.set_state(State::NotRunning);
+            errors.0[entry.index] = LastError::NONE;
             cell.database.store(database.to_u32(), SeqCst);
-            Some(slot)
+            Some(entry)
         })
     }
 
-    fn cell(&self) -> &'static shared::Slot {
-        &self.board.slots[self.index]
+    fn cell(&self) -> &'static SharedEntry {
+        &self.board.entries[self.index]
     }
 
     pub fn index(&self) -> usize {
@@ -177,29 +166,22 @@ impl Slot {
 }
 
 /// What sessions do.
-impl Slot {
+impl Entry {
     /// Whether there is a worker, or soon.
     pub fn will_have_worker(&self) -> bool {
         let launches = self.board.launched_at.load(SeqCst) != 0 || shared::age() < START;
         self.pid().is_some() || launches && self.state() != State::NoProcess
     }
 
-    /// Tells the worker that something was committed. False if the slot isn't this database's any more.
+    /// Tells the worker that something was committed. False if the entry isn't this database's any more.
     pub fn wake(&self, database: Oid) -> bool {
         let cell = self.cell();
-        // The commit, before what the worker has said.
-        fence(SeqCst);
-        // Not written when it is there already, so that the cache line stays with all who read it.
-        if !cell.pending.load(SeqCst) {
-            cell.pending.store(true, SeqCst);
-        }
+        let is_to_ring = cell.wakeup.committed();
         if self.database() != Some(database) {
             return false;
         }
-        if cell.asleep.load(SeqCst) {
-            if cell.asleep.swap(false, SeqCst) {
-                cell.worker.ring();
-            }
+        if is_to_ring {
+            cell.worker.ring();
         } else if self.pid().is_none() {
             self.want_worker();
         }
@@ -227,8 +209,8 @@ impl Slot {
 }
 
 /// What workers do.
-impl Slot {
-    /// False if the slot has got another worker meanwhile, or nobody needs one any more.
+impl Entry {
+    /// False if the entry has got another worker meanwhile, or nobody needs one any more.
     pub fn attach(&self) -> bool {
         let cell = self.cell();
         let mine = background::my_pid();
@@ -237,17 +219,17 @@ impl Slot {
             return false;
         }
         cell.worker.wakes_me();
-        cell.end.store(End::Failed as u8, SeqCst);
+        cell.end.store(Ended::Failed as u8, SeqCst);
         self.set_state(State::Starting);
         // From now on sessions talk to the worker. What they wanted until now, its first look sees.
         cell.wanted.store(false, SeqCst);
-        cell.pending.store(false, SeqCst);
+        cell.wakeup.reset();
         true
     }
 
     pub fn detach(&self) {
         let cell = self.cell();
-        cell.asleep.store(false, SeqCst);
+        cell.wakeup.wake_up();
         cell.worker.wakes_nobody();
         self.set_state(State::NotRunning);
         cell.worker_pid.store(0, SeqCst);
@@ -265,34 +247,24 @@ impl Slot {
     }
 
     /// Why the worker is about to end.
-    pub fn set_end(&self, end: End) {
+    pub fn set_end(&self, end: Ended) {
         self.cell().end.store(end as u8, SeqCst);
     }
 
-    /// Whether something was committed since the last call.
-    pub fn take_pending(&self) -> bool {
-        self.cell().pending.swap(false, SeqCst)
-    }
-
-    /// Whether the worker may sleep: nothing was committed since. From now on commits wake it.
-    pub fn fall_asleep(&self) -> bool {
-        self.cell().asleep.store(true, SeqCst);
-        !self.cell().pending.load(SeqCst)
-    }
-
-    pub fn wake_up(&self) {
-        self.cell().asleep.store(false, SeqCst);
+    /// How commits wake it.
+    pub fn wakeup(&self) -> &'static Wakeup {
+        &self.cell().wakeup
     }
 }
 
 /// What the launcher does.
-impl Slot {
-    pub fn end(&self) -> End {
-        const ENDS: [End; 4] = [
-            End::Failed,
-            End::NotNeeded,
-            End::AskedToLeave,
-            End::Terminated,
+impl Entry {
+    pub fn end(&self) -> Ended {
+        const ENDS: [Ended; 4] = [
+            Ended::Failed,
+            Ended::NotNeeded,
+            Ended::AskedToLeave,
+            Ended::Terminated,
         ];
         ENDS[usize::from(self.cell().end.load(SeqCst))]
     }
@@ -308,7 +280,7 @@ impl Slot {
             let cell = self.cell();
             let database = cell.database.swap(0, SeqCst);
             let is_used = cell.away.load(SeqCst) > 0 || cell.worker_pid.load(SeqCst) != 0;
-            let is_wanted = cell.wanted.load(SeqCst) || cell.pending.load(SeqCst);
+            let is_wanted = cell.wanted.load(SeqCst) || cell.wakeup.is_pending();
             let keep = is_used || is_wanted && !is_gone;
             if keep {
                 cell.database.store(database, SeqCst);
@@ -353,7 +325,7 @@ pub fn take_look() -> bool {
     shared::board().is_some_and(|board| board.look.swap(false, SeqCst))
 }
 
-/// The state of a database without a slot.
+/// The state of a database without an entry.
 pub fn state_without() -> State {
     if shared::board().is_none() {
         State::NotPreloaded

@@ -1,0 +1,4 @@
+//! What carries messages to the servers: NOTIFY, so far.
+
+pub mod notify;
+pub mod outlet;
