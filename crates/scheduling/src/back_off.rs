@@ -21,7 +21,7 @@ impl BackOff {
     }
 
     /// How long to wait this time; the next time twice as long.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let next = self.next;
         self.next = (next * 2).min(self.limit);
         next

@@ -89,7 +89,7 @@ impl<W> Post<W> {
         self.due = match how {
             Ended::NotNeeded | Ended::AskedToLeave => now,
             Ended::Terminated => now + AFTER_LONG_LIFE,
-            Ended::Failed if now < self.started + LONG_LIFE => now + self.retry.next(),
+            Ended::Failed if now < self.started + LONG_LIFE => now + self.retry.wait(),
             Ended::Failed => {
                 self.retry.reset();
                 now + AFTER_LONG_LIFE
@@ -215,7 +215,7 @@ impl<W: Worker> Launches<W> {
     /// lasts.
     pub fn no_process(&mut self, entry: usize, now: Instant) -> bool {
         if let Some(post) = self.posts.get_mut(&entry) {
-            post.due = now + post.retry.next();
+            post.due = now + post.retry.wait();
         }
         // While it lasts, somebody is in vain again within the longest retry.
         self.short
@@ -251,7 +251,7 @@ impl<W: Worker> Launches<W> {
 
     /// It couldn't: no other one can, for a while.
     pub fn probe_failed(&mut self, now: Instant) {
-        self.no_probe_before = now + self.shortage.next();
+        self.no_probe_before = now + self.shortage.wait();
     }
 
     /// When there is something to do, if nobody says so before.

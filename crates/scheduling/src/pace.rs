@@ -82,7 +82,7 @@ impl Pace {
             Progress::Sent { more: false } => Next::WokenAfter(began + BATCH_INTERVAL),
             Progress::Empty => Next::WokenAfter(began),
             Progress::ListenersBehind => Next::At(began + FOR_LISTENERS),
-            Progress::DelivererElsewhere => Next::At(began + self.for_session.next()),
+            Progress::DelivererElsewhere => Next::At(began + self.for_session.wait()),
             Progress::NoExtension => Next::Never,
         }
     }
@@ -91,8 +91,8 @@ impl Pace {
     pub fn after_failure(&mut self, obstacle: Obstacle, now: Instant) -> Next {
         Next::At(
             now + match obstacle {
-                Obstacle::Lock => self.for_session.next(),
-                Obstacle::Other => self.after_failure.next(),
+                Obstacle::Lock => self.for_session.wait(),
+                Obstacle::Other => self.after_failure.wait(),
             },
         )
     }
