@@ -68,7 +68,7 @@ fn a_session_that_delivers_is_waited_for_up_to_a_second_at_a_time() {
 #[test]
 fn failures_are_further_and_further_apart_until_a_batch_succeeds() {
     let (mut pace, now) = (Pace::default(), Instant::now());
-    let mut fail = |pace: &mut Pace| pace.after_failure(Obstacle::Other, now);
+    let fail = |pace: &mut Pace| pace.after_failure(Obstacle::Other, now);
     let waits: Vec<_> = (0..11).map(|_| fail(&mut pace)).collect();
     let wanted = [
         100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000,
