@@ -102,19 +102,25 @@ describe('a worker for whose role every setting is another', () => {
       });
 
       it('sets aside what it can\'t send, and says why', async () => {
-        await admin.query('CREATE TABLE public.extra (id bigserial, created_at timestamptz, payload bytea)');
-        const other = await postgres.connect({ user: 'boss', options: '-c socketio_emitter.delivery=queue -c socketio_emitter.table_name=public.extra' });
+        // One table is gone, which the extension says; the other has no more ids, which is an ERROR of Postgres's own.
+        await admin.query(`CREATE TABLE public.gone (id bigserial, created_at timestamptz, payload bytea);
+          CREATE TABLE public.ended (id bigserial, created_at timestamptz, payload bytea);
+          ALTER SEQUENCE public.ended_id_seq MAXVALUE 2; SELECT setval('public.ended_id_seq', 2)`);
+        const [gone, ended] = await Promise.all(['gone', 'ended'].map((table) =>
+          postgres.connect({ user: 'boss', options: `-c socketio_emitter.delivery=queue -c socketio_emitter.table_name=public.${table}` })));
         await whileWorkerStands(admin, async () => {
-          await other.query(`${numbered(1)}; ${numberedBinary(2)}; ${numbered(3)}`);
-          await admin.query('DROP TABLE public.extra');
+          await gone.query(`${numbered(1)}; ${numberedBinary(2)}; ${numbered(3)}`);
+          await ended.query(`${numberedBinary(4)}; ${numbered(5)}`);
+          await admin.query('DROP TABLE public.gone');
         });
         await delivered(admin);
-        assert.deepEqual(await numbers(listener), [1, 3]);
-        const { rows } = await admin.query('SELECT sqlstate FROM sio_failed');
-        assert.deepEqual(rows, [{ sqlstate: '42P01' }]);
-        assert.match((await status(admin)).last_error, /attachments table .* does not exist/);
-        await admin.query('SELECT sio_discard()');
-        await other.end();
+        assert.deepEqual(await numbers(listener), [1, 3, 5]);
+        const { rows } = await admin.query('SELECT sqlstate, error FROM sio_failed ORDER BY id');
+        assert.deepEqual(rows.map(({ sqlstate }) => sqlstate), ['42P01', '2200H']);
+        assert.match(rows[0].error, /attachments table .* does not exist/);
+        assert.match((await status(admin)).last_error, /ended_id_seq/);
+        await admin.query('SELECT sio_discard(); DROP TABLE public.ended');
+        await Promise.all([gone, ended].map((session) => session.end()));
         assert.equal(await untilWorker(admin), pid, 'the same worker goes on');
       });
 
