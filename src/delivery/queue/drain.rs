@@ -1,25 +1,21 @@
 //! Sending what waits, batch by batch: what the decisions of `crates/scheduling` come to in Postgres.
 
+use crate::delivery::queue::batch::Batch;
 use crate::delivery::queue::kept::{BATCH_MESSAGES, Kept};
 use crate::delivery::queue::tables::{Relations, queue};
 use crate::delivery::queue::{failed, totals};
-use crate::delivery::text::c_string;
-use crate::delivery::transport::outlet::{Outlet, Queued, QueuedAttachment};
+use crate::delivery::transport::outlet::Outlet;
 use crate::error::{Error, QueueError};
-use crate::pg::memory::Memory;
 use crate::pg::process::interrupt;
 use crate::pg::table::heap::{Access, Heap, StoredRow, Tid, Xids};
 use crate::pg::xact::failure::Failure;
 use crate::pg::xact::lock::{self, Wait};
 use crate::pg::xact::snapshot::Snapshot;
 use socketio_emitter_scheduling::backlog::{Backlog, Found, Known, Rows, Waiting};
-use socketio_emitter_scheduling::blame::{Blame, Place, Verdict};
+use socketio_emitter_scheduling::blame::{self, Blame, Verdict};
 use socketio_emitter_scheduling::pace::Progress;
 use std::collections::HashSet;
 use std::time::Duration;
-
-/// Bytes of payloads and texts after which a batch is cut, for the same reason.
-const BATCH_BYTES: usize = 16 << 20;
 
 /// Messages that are remembered at a time, 16 bytes each. Of a longer queue the oldest are sent first, and the rest is read
 /// again.
@@ -69,17 +65,6 @@ pub struct Drain<O> {
     /// Messages that may still be sent, for a caller that wants a number of them: the backlog never holds more.
     quota: usize,
     delivered: i64,
-}
-
-/// The batch under way.
-#[derive(Debug, Default)]
-struct Batch {
-    /// How many messages it has dealt with.
-    handled: usize,
-    /// Which of those it has sent.
-    sent: Vec<(i64, Tid)>,
-    /// Whether a message is being sent, so that an error is about it.
-    at_message: bool,
 }
 
 impl<O: Outlet + Default> Drain<O> {
@@ -239,7 +224,10 @@ impl<O: Outlet + Default> Drain<O> {
             if self.backlog.is_empty() {
                 self.read(&relations, &messages, snapshot)?;
             }
-            self.send(&messages, snapshot)
+            let waiting = self.backlog.iter().take(self.blame.batch_size());
+            let deletes = self.keeps_in.is_none();
+            self.batch
+                .send(&mut self.outlet, waiting, &messages, snapshot, deletes)
         })?;
         messages.close();
         self.kept.delete_old(&relations, false)?;
@@ -269,25 +257,9 @@ impl<O: Outlet + Default> Drain<O> {
 
     /// The transaction of the batch was aborted.
     fn failed(&mut self, failure: &Failure) -> Verdict {
-        let Batch {
-            handled,
-            at_message,
-            ..
-        } = self.batch;
+        let place = self.batch.place(&self.backlog);
         self.begin();
-        let place = match self
-            .backlog
-            .iter()
-            .nth(if at_message { handled } else { 0 })
-        {
-            Some(Waiting { id, .. }) if at_message => Place::AtMessage {
-                id,
-                before: handled,
-            },
-            Some(Waiting { id, .. }) if handled > 0 => Place::AtCommit { id, handled },
-            _ => Place::AtStart,
-        };
-        let at_commit = matches!(place, Place::AtCommit { .. });
+        let at_commit = matches!(place, blame::Place::AtCommit { .. });
         let verdict = self
             .blame
             .failed(self.outlet.fault(failure, at_commit), place);
@@ -354,63 +326,6 @@ impl<O: Outlet + Default> Drain<O> {
         self.backlog.fill(seen, found);
         Ok(())
     }
-
-    fn send(&mut self, messages: &Heap, snapshot: &Snapshot) -> Result<(), Error> {
-        let Self {
-            outlet,
-            backlog,
-            blame,
-            batch,
-            ..
-        } = self;
-        let pages = messages.pages();
-        let mut bytes = 0;
-        let scratch = Memory::of_call(c"socketio_emitter message");
-        for Waiting { id, place } in backlog.iter().take(blame.batch_size()) {
-            interrupt::check();
-            batch.at_message = true;
-            let mut sent = None;
-            scratch.run(|| {
-                sent = messages.fetch(place, pages, snapshot, |row| {
-                    // Somebody else may have delivered it, and its place may have been used again.
-                    (row.int8(queue::ID) == id).then(|| send_one(outlet, row))
-                });
-            });
-            if let Some(Some(sent)) = sent {
-                bytes += sent?;
-                if self.keeps_in.is_none() {
-                    messages.delete(place);
-                }
-                batch.sent.push((id, place));
-            }
-            batch.handled += 1;
-            batch.at_message = false;
-            if bytes >= BATCH_BYTES || outlet.is_full() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Returns its bytes.
-fn send_one<O: Outlet>(outlet: &mut O, row: &StoredRow<'_>) -> Result<usize, Error> {
-    let field = |column| row.field(column).ok_or(QueueError::Altered);
-    let channel = c_string(field(queue::CHANNEL)?.bytes().to_vec());
-    let attachment = match row.field(queue::PAYLOAD) {
-        None => None,
-        Some(payload) => Some(QueuedAttachment {
-            table: row
-                .oid(queue::ATTACHMENTS_TABLE)
-                .ok_or(QueueError::Altered)?,
-            payload,
-        }),
-    };
-    outlet.send(&Queued {
-        channel: &channel,
-        message: field(queue::MESSAGE)?.bytes(),
-        attachment,
-    })
 }
 
 /// Whether a row is this outlet's.

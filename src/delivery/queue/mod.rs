@@ -3,6 +3,7 @@
 //! NOTIFY makes all commits of a server that notify wait for each other while they are flushed. With a queue only the
 //! deliverer notifies. It knows its transport as an [`Outlet`](crate::delivery::transport::outlet::Outlet).
 
+mod batch;
 pub mod deliver;
 pub mod drain;
 pub mod failed;
