@@ -1,4 +1,4 @@
-//! What was done to a row, and which of its events is meant.
+//! What was done to a row.
 
 use crate::pg::table::row::Row;
 use crate::pg::trigger::Operation;
@@ -18,13 +18,4 @@ impl<'a> Change<'a> {
     pub fn row(&self) -> Option<Row<'a>> {
         self.new.or(self.old)
     }
-}
-
-/// Which of the two events it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum About {
-    /// `event`: what was done to the row.
-    Change,
-    /// `left_event`: it isn't there any more, in these rooms.
-    Leaving,
 }

@@ -21,14 +21,7 @@ pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
             change,
             about: event.about,
         };
-        send(
-            plan,
-            &event.name,
-            &event.rooms,
-            &event.except,
-            &[record],
-            &context,
-        )?;
+        send(plan, &event, &[record], &context)?;
     }
     Ok(())
 }

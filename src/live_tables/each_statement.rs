@@ -1,17 +1,18 @@
 //! FOR EACH STATEMENT: the rows of its transition tables go out in batches; TRUNCATE has none.
 
 use crate::error::{Error, LiveTableError};
-use crate::live_tables::batches::Batches;
-use crate::live_tables::change::{About, Change};
-use crate::live_tables::events::send;
+use crate::live_tables::batches::StatementBatches;
+use crate::live_tables::change::Change;
+use crate::live_tables::events::{events_of, send};
 use crate::live_tables::plan::Plan;
 use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::trigger::{Firing, Operation};
+use socketio_emitter_batching::About;
 use socketio_emitter_declaration::Payload;
 
 pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
-    let mut batches = Batches::new(plan, firing, operation);
+    let mut batches = StatementBatches::new(plan, firing, operation);
     match operation {
         Operation::Insert => {
             let Some(mut new) = firing.new_table() else {
@@ -72,24 +73,21 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
         old: None,
         new: None,
     };
-    let recipients = plan.recipients(change.operation, None)?;
-    let (Some(rooms), Some(event)) = (recipients.rooms(), plan.event(change.operation, None)?)
-    else {
-        return Ok(());
-    };
     let context = Context::new("payload", []);
-    let record = Record {
+    let record = [Record {
         plan,
         context: &context,
         change,
         about: About::Change,
-    };
-    let args = [record];
+    }];
     let args = match plan.payload {
-        Payload::Change { .. } => &args[..],
+        Payload::Change { .. } => &record[..],
         Payload::Row | Payload::Key => &[],
     };
-    send(plan, &event, rooms, &[], args, &context)
+    for event in events_of(plan, change)? {
+        send(plan, &event, args, &context)?;
+    }
+    Ok(())
 }
 
 fn missing_new_table() -> Error {

@@ -2,13 +2,13 @@
 
 use crate::delivery;
 use crate::error::Error;
-use crate::live_tables::change::{About, Change};
+use crate::live_tables::change::Change;
 use crate::live_tables::plan::{Plan, Recipients};
 use crate::payload::Context;
 use crate::pg::trigger::Operation;
 use serde::Serialize;
+use socketio_emitter_batching::{About, Event};
 use socketio_emitter_protocol::{Action, Flags, Target};
-use std::borrow::Cow;
 
 /// Whether the row is to be passed over, because the update changed nothing.
 pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
@@ -16,15 +16,6 @@ pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
         (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
         _ => false,
     }
-}
-
-/// An event about a row, but for its argument.
-pub struct Event {
-    pub about: About,
-    pub name: String,
-    /// Empty is everyone.
-    pub rooms: Vec<Cow<'static, str>>,
-    pub except: Vec<Cow<'static, str>>,
 }
 
 /// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
@@ -81,9 +72,7 @@ pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
 /// Sends one event.
 pub fn send<A: Serialize>(
     plan: &Plan,
-    event: &str,
-    rooms: &[Cow<'_, str>],
-    except: &[Cow<'_, str>],
+    event: &Event,
     args: &[A],
     context: &Context<'_>,
 ) -> Result<(), Error> {
@@ -91,9 +80,12 @@ pub fn send<A: Serialize>(
         c"sio_emit_changes()",
         &plan.namespace,
         Action::Emit {
-            event,
+            event: &event.name,
             args,
-            target: Target { rooms, except },
+            target: Target {
+                rooms: &event.rooms,
+                except: &event.except,
+            },
             flags: Flags::default(),
         },
         context,
