@@ -9,7 +9,7 @@ use crate::pg::encoding;
 use crate::pg::process::alloc;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
+use socketio_emitter_declaration::{Key, MAX_ARGUMENTS, Summary};
 use std::borrow::Cow;
 
 /// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
@@ -49,25 +49,25 @@ fn sio_watch<'a>(
 ) -> Result<(), ErrorReport> {
     let mut watch = Watch::new(table(table_name)?, self::name(name)?.as_deref())?;
     for room in params::target_rooms(rooms)? {
-        watch.argument("room", &room);
+        watch.argument(Key::Room, &room);
     }
-    watch.argument("event", &params::text(event, "event")?);
-    watch.argument("ns", &params::text(ns, "ns")?);
-    watch.argument("payload", &params::text(payload, "payload")?);
+    watch.argument(Key::Event, &params::text(event, "event")?);
+    watch.argument(Key::Ns, &params::text(ns, "ns")?);
+    watch.argument(Key::Payload, &params::text(payload, "payload")?);
     if let Some(columns) = names(columns, "columns")? {
-        watch.columns("columns", &columns);
+        watch.columns(Key::Columns, &columns);
     }
     if let Some(columns) = names(except_columns, "except_columns")? {
-        watch.columns("except_columns", &columns);
+        watch.columns(Key::ExceptColumns, &columns);
     }
     if let Some(event) = left_event {
-        watch.argument("left_event", &params::text(Some(event), "left_event")?);
+        watch.argument(Key::LeftEvent, &params::text(Some(event), "left_event")?);
     }
     let old = params::text(old, "old")?;
     if old != "key" {
-        watch.argument("old", &old);
+        watch.argument(Key::Old, &old);
     }
-    watch.argument("batch", &params::required(batch, "batch")?.to_string());
+    watch.argument(Key::Batch, &params::required(batch, "batch")?.to_string());
     let level = Level::parse(&params::text(level, "level")?)?;
     let ops = params::required(names(ops, "ops")?, "ops")?;
     Ok(watch.create(level, &ops)?)

@@ -3,7 +3,7 @@
 use crate::error::description::Description;
 use crate::pg::encoding::shorten;
 use pgrx::PgSqlErrorCode as Code;
-use socketio_emitter_declaration::DeclarationError;
+use socketio_emitter_declaration::{DeclarationError, Key};
 
 /// A trigger or a watch that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl LiveTableError {
     /// and what was given for it, if that is what is wrong.
     pub fn misdeclared(
         why: Why,
-        key: &str,
+        key: Key,
         value: Option<&str>,
         problem: impl Into<String>,
         hint: impl Into<String>,
@@ -49,7 +49,7 @@ impl LiveTableError {
         Self::Misdeclared(Misdeclared {
             why,
             argument: DeclarationError {
-                key: key.to_owned(),
+                key: key.to_string(),
                 value: value.map(str::to_owned),
                 problem: problem.into(),
                 hint: hint.into(),

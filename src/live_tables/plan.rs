@@ -12,7 +12,7 @@ use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use crate::settings;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, Old, Payload};
+use socketio_emitter_declaration::{Declaration, Key, Old, Payload};
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;
 
@@ -70,17 +70,17 @@ impl Plan {
         let rooms = declaration
             .rooms
             .iter()
-            .map(|room| resolver.template("room", room))
+            .map(|room| resolver.template(Key::Room, room))
             .collect::<Result<_, _>>()?;
-        let event = resolver.template("event", &declaration.event)?;
+        let event = resolver.template(Key::Event, &declaration.event)?;
         let left_event = declaration
             .left_event
             .as_ref()
-            .map(|event| resolver.template("left_event", event))
+            .map(|event| resolver.template(Key::LeftEvent, event))
             .transpose()?;
-        event.check_fixed_event("event")?;
+        event.check_fixed_event(Key::Event)?;
         if let Some(left_event) = &left_event {
-            left_event.check_fixed_event("left_event")?;
+            left_event.check_fixed_event(Key::LeftEvent)?;
         }
         let key = match needs_key(declaration, has_old_rows) {
             Some((argument, value)) => {
@@ -123,13 +123,13 @@ impl Plan {
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
-        self.event.render_event("event", operation, row)
+        self.event.render_event(Key::Event, operation, row)
     }
 
     /// The name of the event for rooms that the row was in; none if a column in it is null.
     pub fn left_event(&self, old: Row<'_>) -> Result<Option<String>, Error> {
         match &self.left_event {
-            Some(text) => text.render_event("left_event", Operation::Update, Some(old)),
+            Some(text) => text.render_event(Key::LeftEvent, Operation::Update, Some(old)),
             None => Ok(None),
         }
     }
@@ -178,7 +178,7 @@ impl Plan {
         }
         Err(LiveTableError::misdeclared(
             Why::Argument,
-            "event",
+            Key::Event,
             None,
             "depends on a column, and TRUNCATE has no row",
             "Declare the trigger for TRUNCATE apart, with an event of its own.",
@@ -208,7 +208,7 @@ impl Plan {
             if settings::require_rooms() {
                 return Err(LiveTableError::misdeclared(
                     Why::Argument,
-                    "room",
+                    Key::Room,
                     None,
                     "is missing while socketio_emitter.require_rooms is on",
                     "Without a room, every client of the namespace gets the events; declare rooms, or turn the setting off.",
@@ -218,7 +218,7 @@ impl Plan {
         }
         let mut rooms: Vec<Cow<'static, str>> = Vec::with_capacity(self.rooms.len());
         for text in &self.rooms {
-            if let Some(room) = text.render("room", operation, row)?
+            if let Some(room) = text.render(Key::Room, operation, row)?
                 && !rooms.iter().any(|other| *other == room)
             {
                 rooms.push(Cow::Owned(room));
@@ -244,14 +244,12 @@ impl Recipients {
 }
 
 /// The argument because of which the primary key is needed.
-fn needs_key(
-    declaration: &Declaration,
-    has_old_rows: bool,
-) -> Option<(&'static str, Option<&'static str>)> {
+fn needs_key(declaration: &Declaration, has_old_rows: bool) -> Option<(Key, Option<&'static str>)> {
+    let payload = || Some((Key::Payload, Some(declaration.payload.into())));
     match declaration.payload {
-        Payload::Key => Some(("payload", Some("key"))),
-        _ if declaration.left_event.is_some() => Some(("left_event", None)),
-        Payload::Change { old: Old::Key } if has_old_rows => Some(("payload", Some("change"))),
+        Payload::Key => payload(),
+        _ if declaration.left_event.is_some() => Some((Key::LeftEvent, None)),
+        Payload::Change { old: Old::Key } if has_old_rows => payload(),
         _ => None,
     }
 }

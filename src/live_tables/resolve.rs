@@ -7,7 +7,7 @@ use crate::pg::encoding;
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::primary_key;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Columns, Part, Template};
+use socketio_emitter_declaration::{Columns, Key, Part, Template};
 
 /// Finds what a declaration names.
 pub struct Resolver<'a> {
@@ -20,7 +20,7 @@ pub struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub fn template(&self, key: &str, template: &Template) -> Result<BoundTemplate, Error> {
+    pub fn template(&self, key: Key, template: &Template) -> Result<BoundTemplate, Error> {
         let pieces = template.parts().iter().map(|part| {
             Ok(match part {
                 Part::Literal(text) => Piece::Literal(text.clone()),
@@ -45,7 +45,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn no_column(&self, key: &str, value: Option<&str>, column: &str) -> Error {
+    fn no_column(&self, key: Key, value: Option<&str>, column: &str) -> Error {
         LiveTableError::misdeclared(
             Why::NoColumn,
             key,
@@ -74,7 +74,7 @@ impl Resolver<'_> {
     pub fn key(
         &self,
         table: pg_sys::Oid,
-        argument: &str,
+        argument: Key,
         value: Option<&str>,
         columns: &Columns,
     ) -> Result<Vec<NamedReader>, Error> {

@@ -5,7 +5,9 @@ use crate::pg::encoding;
 use crate::pg::table::column::TextReader;
 use crate::pg::table::row::Row;
 use crate::pg::trigger::Operation;
+use socketio_emitter_declaration::Key;
 use socketio_emitter_protocol::check_broadcast_event;
+use strum::VariantArray;
 
 /// Bytes that a text of [`MAX_TEXT`] can have in the database's encoding: that may take more than UTF-8 does, but four for a
 /// character at most.
@@ -24,9 +26,9 @@ pub enum Piece {
 
 impl BoundTemplate {
     /// An event that depends on no row is known from the start.
-    pub fn check_fixed_event(&self, key: &'static str) -> Result<(), Error> {
+    pub fn check_fixed_event(&self, key: Key) -> Result<(), Error> {
         if !self.has_columns() {
-            for operation in Operation::ALL {
+            for &operation in Operation::VARIANTS {
                 self.render_event(key, operation, None)?;
             }
         }
@@ -58,7 +60,7 @@ impl BoundTemplate {
     /// `key`: the argument that the event is declared by.
     pub fn render_event(
         &self,
-        key: &'static str,
+        key: Key,
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
@@ -80,7 +82,7 @@ impl BoundTemplate {
     /// `None` if a column is null, or there is no row to have columns.
     pub fn render(
         &self,
-        parameter: &'static str,
+        key: Key,
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
@@ -91,7 +93,7 @@ impl BoundTemplate {
                 Piece::Operation => text.push_str(operation.name()),
                 Piece::Column(reader) => {
                     let appended = row.and_then(|row| {
-                        reader.with_text(row, |bytes| append(&mut text, bytes, parameter))
+                        reader.with_text(row, |bytes| append(&mut text, bytes, key))
                     });
                     match appended {
                         None => return Ok(None),
@@ -104,15 +106,15 @@ impl BoundTemplate {
     }
 }
 
-/// `bytes`: in the database's encoding. `parameter`: what an error names.
-fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<(), Error> {
+/// `bytes`: in the database's encoding. `key`: the argument that an error names.
+fn append(text: &mut String, bytes: &[u8], key: Key) -> Result<(), Error> {
     let too_long = LiveTableError::TooLongText {
-        argument: parameter,
+        argument: key.into(),
     };
     if bytes.len() > MOST_BYTES {
         return Err(too_long.into());
     }
-    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(parameter))?;
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(key.into()))?;
     if text.len() + utf8.len() > MAX_TEXT {
         return Err(too_long.into());
     }

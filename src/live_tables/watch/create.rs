@@ -10,7 +10,7 @@ use crate::pg::table::definition::Table;
 use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
+use socketio_emitter_declaration::{Declaration, DeclarationError, Key, write_columns};
 use std::borrow::Cow;
 
 const DEFAULT_NAME: &str = "sio_watch";
@@ -35,12 +35,12 @@ impl Watch {
         })
     }
 
-    pub fn argument(&mut self, key: &str, value: &str) {
+    pub fn argument(&mut self, key: Key, value: &str) {
         self.arguments.push(format!("{key}={value}"));
     }
 
     /// `columns`: exact names.
-    pub fn columns(&mut self, key: &str, columns: &[Cow<'_, str>]) {
+    pub fn columns(&mut self, key: Key, columns: &[Cow<'_, str>]) {
         let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
         self.argument(key, &write_columns(&columns));
     }
@@ -138,7 +138,7 @@ fn check_left_event(declaration: &Declaration, ops: &[Operation]) -> Result<(), 
     }
     Err(in_call(
         DeclarationError {
-            key: "left_event".to_owned(),
+            key: Key::LeftEvent.to_string(),
             value: None,
             problem: "needs update among the ops".to_owned(),
             hint: "Only an update moves a row out of a room.".to_owned(),
