@@ -26,6 +26,7 @@ pub struct StatementBatches<'a> {
 }
 
 impl<'a> StatementBatches<'a> {
+    /// Without rows yet. `firing` gives the slots that rows are read in.
     pub fn new(plan: &'a Plan, firing: &Firing<'_>, operation: Operation) -> Self {
         Self {
             plan,
@@ -75,7 +76,7 @@ struct ChangedRow<'a> {
     scratch: &'a Memory,
     old: Option<&'a mut Slot>,
     new: Option<&'a mut Slot>,
-    /// Bytes of the row that aren't in it.
+    /// Bytes of the row that are stored apart, or compressed.
     out_of_line: usize,
 }
 
@@ -162,7 +163,7 @@ impl Rows for Copies {
     }
 }
 
-/// Makes messages of batches.
+/// Makes messages of batches and sends them.
 struct Encoder<'a> {
     plan: &'a Plan,
     operation: Operation,

@@ -6,6 +6,7 @@ use crate::pg::trigger::Operation;
 /// A changed row.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
+    /// What the statement did to it.
     pub operation: Operation,
     /// None on insert.
     pub old: Option<Row<'a>>,

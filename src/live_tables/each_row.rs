@@ -8,6 +8,7 @@ use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::process::interrupt;
 
+/// Sends the events of a changed row.
 pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
     interrupt::check();
     if is_unchanged(plan, &change) {

@@ -11,6 +11,7 @@ use crate::pg::trigger::{Firing, Operation};
 use socketio_emitter_batching::About;
 use socketio_emitter_declaration::Payload;
 
+/// Sends the events of the rows that a statement changed.
 pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
     let mut batches = StatementBatches::new(plan, firing, operation);
     match operation {
@@ -65,7 +66,7 @@ pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<()
     batches.flush()
 }
 
-/// Truncated rows are nobody's to see: rooms that depend on a column can't be told.
+/// Sends the event of a TRUNCATE to the rooms that depend on no column: there is no row to tell the others by.
 pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
     plan.check_truncate()?;
     let change = Change {
@@ -92,14 +93,14 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
 
 fn missing_new_table() -> Error {
     LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() for each statement needs the transition table NEW TABLE",
-        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (and OLD TABLE AS sio_old for UPDATE), or FOR EACH ROW.",
+        problem: "sio_emit_changes() requires the transition table NEW TABLE in a statement-level trigger",
+        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (for UPDATE also OLD TABLE AS sio_old), or with FOR EACH ROW.",
     }.into()
 }
 
 fn missing_old_table() -> Error {
     LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() for each statement needs the transition table OLD TABLE",
-        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old: deletes need it, and updates with payload=change, left_event or unchanged=skip. Or FOR EACH ROW.",
+        problem: "sio_emit_changes() requires the transition table OLD TABLE in a statement-level trigger",
+        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event or unchanged=skip.",
     }.into()
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use socketio_emitter_batching::{About, Event};
 use socketio_emitter_protocol::{Action, Flags, Target};
 
-/// Whether the row is to be passed over, because the update changed nothing.
+/// Whether to pass over the row, because the update changed nothing and the declaration skips such updates.
 pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
     match (&plan.unchanged, change.old, change.new) {
         (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
@@ -18,12 +18,12 @@ pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
     }
 }
 
-/// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
-/// those that it is in.
+/// The events of a changed row: one for the rooms that it left, if there is a `left_event`, and one for the rooms that it
+/// is in.
 pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
     let mut events = Vec::with_capacity(1);
     let recipients = match change {
-        // An update that took the row away: see `emit_statement`.
+        // An update that took the row away: see `each_statement`.
         Change {
             operation: Operation::Update,
             new: None,

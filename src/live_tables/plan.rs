@@ -1,4 +1,4 @@
-//! A declaration that has met its table: columns found, ready to be read from rows.
+//! A declaration that has met its table: its columns are found, and ready to be read from rows.
 
 use crate::error::{Error, LiveTableError, Why};
 use crate::live_tables::change::Change;
@@ -16,7 +16,7 @@ use socketio_emitter_declaration::{Declaration, Key, Old, Payload};
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;
 
-/// What a trigger does with rows of one table.
+/// What a trigger of a live table does with its rows.
 #[derive(Debug)]
 pub struct Plan {
     /// With its slash.
@@ -24,6 +24,7 @@ pub struct Plan {
     rooms: Vec<BoundTemplate>,
     event: BoundTemplate,
     left_event: Option<BoundTemplate>,
+    /// What an event's argument is made of.
     pub payload: Payload,
     /// The columns that travel, in the table's order.
     pub record: Vec<NamedReader>,
@@ -33,8 +34,9 @@ pub struct Plan {
     pub batch: usize,
     /// There if updates that change nothing are to be skipped.
     pub unchanged: Option<Comparison>,
-    /// Of the table that the trigger was declared on.
+    /// The schema of the table that the trigger was declared on.
     pub schema: String,
+    /// That table's name.
     pub table: String,
     /// What readers keep. Dropped after them.
     _memory: Memory,
@@ -43,9 +45,11 @@ pub struct Plan {
 /// Whom an event goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipients {
+    /// Every client of the namespace.
     Everyone,
     /// At least one, none twice.
     Rooms(Vec<Cow<'static, str>>),
+    /// No client: the event is not sent.
     Nobody,
 }
 
@@ -105,7 +109,7 @@ impl Plan {
         })
     }
 
-    /// Whether rows that leave rooms are to be told of.
+    /// Whether rooms hear of rows that leave them.
     pub fn tells_of_leaving(&self) -> bool {
         self.left_event.is_some()
     }
@@ -180,8 +184,8 @@ impl Plan {
             Why::Argument,
             Key::Event,
             None,
-            "depends on a column, and TRUNCATE has no row",
-            "Declare the trigger for TRUNCATE apart, with an event of its own.",
+            "depends on a column, but TRUNCATE has no row",
+            "Use a separate trigger or watch for TRUNCATE, with an event of its own.",
         )
         .into())
     }
@@ -211,7 +215,7 @@ impl Plan {
                     Key::Room,
                     None,
                     "is missing while socketio_emitter.require_rooms is on",
-                    "Without a room, every client of the namespace gets the events; declare rooms, or turn the setting off.",
+                    "Without a room, the events reach every client of the namespace. Declare rooms, or turn the setting off.",
                 ).into());
             }
             return Ok(Recipients::Everyone);

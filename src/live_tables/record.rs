@@ -16,9 +16,13 @@ use socketio_emitter_protocol::Number;
 /// The argument of an event about one row.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
+    /// Which columns are sent, and in which form.
     pub plan: &'a Plan,
+    /// What all arguments of the event share.
     pub context: &'a Context<'a>,
+    /// The row.
     pub change: Change<'a>,
+    /// Which of the row's events it is of.
     pub about: About,
 }
 

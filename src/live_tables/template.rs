@@ -13,19 +13,23 @@ use strum::VariantArray;
 /// character at most.
 const MOST_BYTES: usize = 4 * MAX_TEXT;
 
-/// A template of a table's trigger.
+/// A template, bound to the columns of a live table.
 #[derive(Debug)]
 pub struct BoundTemplate(pub Vec<Piece>);
 
+/// A part of a template that renders by itself.
 #[derive(Debug)]
 pub enum Piece {
+    /// Text that stands for itself.
     Literal(String),
+    /// `$op`
     Operation,
+    /// A column's value, as text.
     Column(TextReader),
 }
 
 impl BoundTemplate {
-    /// An event that depends on no row is known from the start.
+    /// Checks an event that depends on no column, for every operation; others are checked row by row.
     pub fn check_fixed_event(&self, key: Key) -> Result<(), Error> {
         if !self.has_columns() {
             for &operation in Operation::VARIANTS {
@@ -35,6 +39,7 @@ impl BoundTemplate {
         Ok(())
     }
 
+    /// Whether it needs a row.
     pub fn has_columns(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Column(_)))
     }
@@ -71,8 +76,8 @@ impl BoundTemplate {
                     Why::Argument,
                     key,
                     None,
-                    format!("makes \"{}\", a reserved event name", shorten(event)),
-                    "Socket.IO raises events of this name itself; put something in front of it.",
+                    format!("produces the reserved event name \"{}\"", shorten(event)),
+                    "Socket.IO raises events of this name itself. Add a prefix.",
                 )
             })?;
         }

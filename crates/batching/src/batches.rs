@@ -8,7 +8,9 @@ const ENTRY: usize = 100;
 
 /// A row that is to be added.
 pub trait Row {
+    /// What it is copied into.
     type Rows: Rows;
+    /// Why it cannot be added, or sent.
     type Error;
 
     /// The events that the row goes out with; none if it is for nobody. Asked for once among rows of equal fingerprints.
@@ -55,6 +57,7 @@ struct Batch<R> {
 }
 
 impl<R: Rows> Batches<R> {
+    /// Batches without rows.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,

@@ -3,7 +3,9 @@ use std::borrow::Cow;
 /// An event about a row, but for its argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
+    /// What it tells of the row.
     pub about: About,
+    /// The event's name.
     pub name: String,
     /// Empty is everyone.
     pub rooms: Vec<Cow<'static, str>>,

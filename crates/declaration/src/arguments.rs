@@ -15,8 +15,11 @@ pub struct Declaration {
     pub namespace: String,
     /// `room`: none means every client of the namespace.
     pub rooms: Vec<Template>,
+    /// `event`: its name.
     pub event: Template,
+    /// `payload` and `old`: the event's argument.
     pub payload: Payload,
+    /// `columns` or `except_columns`.
     pub columns: Columns,
     /// The event for the rooms that an update moves a row out of.
     pub left_event: Option<Template>,
@@ -38,7 +41,10 @@ pub enum Payload {
     /// The columns of its primary key.
     Key,
     /// What was done, the row and the old row.
-    Change { old: Old },
+    Change {
+        /// Which columns of the old row.
+        old: Old,
+    },
 }
 
 /// `old_record` of a change.
@@ -64,8 +70,11 @@ enum Unchanged {
 /// What of a row travels. Names are exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Columns {
+    /// Every column.
     All,
+    /// These columns.
     Only(Vec<String>),
+    /// Every column but these.
     Except(Vec<String>),
 }
 
@@ -86,7 +95,7 @@ impl Declaration {
                 Key::Room,
                 None,
                 format!("names more than {MAX_ROOMS} rooms"),
-                "A room that depends on a column, such as customer:$customer_id, stands for many.",
+                "A room that depends on a column, such as customer:$customer_id, stands for many rooms.",
             ));
         }
         let declaration = Self {
@@ -116,8 +125,8 @@ impl Declaration {
             return Err(DeclarationError::new(
                 Key::LeftEvent,
                 None,
-                "needs a room that depends on a column",
-                "Without one, no update moves a row out of a room.",
+                "requires a room that depends on a column",
+                "Without such a room, no update moves a row out of a room.",
             ));
         }
         if self.payload == Payload::Key {
@@ -127,8 +136,8 @@ impl Declaration {
             return Err(DeclarationError::new(
                 self.columns.key(),
                 None,
-                "can't go with payload=key",
-                "The payload key is the primary key's columns, no more and no less.",
+                "cannot be combined with payload=key",
+                "The payload key consists of exactly the columns of the primary key.",
             ));
         }
         Ok(())
@@ -194,6 +203,7 @@ impl Columns {
         }
     }
 
+    /// Whether the column of that name is sent.
     pub fn travels(&self, name: &str) -> bool {
         match self {
             Columns::All => true,
@@ -213,7 +223,7 @@ fn check_length(argument: &str, length: usize) -> Result<(), DeclarationError> {
         key,
         None,
         format!("makes the arguments longer than {MAX_ARGUMENTS} bytes"),
-        "Write it shorter: every session that changes the table reads it.",
+        "Shorten it. Every session that changes the table reads the arguments.",
     ))
 }
 
@@ -232,7 +242,7 @@ fn payload(given: &Given<'_>) -> Result<Payload, DeclarationError> {
             return Err(DeclarationError::new(
                 Key::Old,
                 None,
-                "needs payload=change",
+                "requires payload=change",
                 "Only a change has an old_record.",
             ));
         }
@@ -247,8 +257,8 @@ fn columns(given: &Given<'_>) -> Result<Columns, DeclarationError> {
             DeclarationError::new(
                 key,
                 Some(text),
-                "isn't a list of columns",
-                "Write names with commas between, in double quotes where SQL needs them: id,\"Total\".",
+                "is not a list of columns",
+                "Separate names with commas, in double quotes where SQL requires them: id,\"Total\".",
             )
         })
     };
@@ -259,8 +269,8 @@ fn columns(given: &Given<'_>) -> Result<Columns, DeclarationError> {
         (Some(_), Some(_)) => Err(DeclarationError::new(
             Key::ExceptColumns,
             None,
-            "can't go with columns",
-            "Say which columns travel, or which don't.",
+            "cannot be combined with columns",
+            "Specify either the columns that are sent or those that are not.",
         )),
     }
 }
@@ -275,8 +285,8 @@ pub(crate) fn batch(value: &str) -> Result<usize, DeclarationError> {
             DeclarationError::new(
                 Key::Batch,
                 Some(value),
-                "must be a whole number of rows from 1 on",
-                format!("{DEFAULT_BATCH} is the default."),
+                "must be an integer from 1 to 2147483647",
+                format!("The default is {DEFAULT_BATCH} rows."),
             )
         })
 }
@@ -293,8 +303,8 @@ fn choice<T: Default + FromStr + VariantNames>(
         DeclarationError::new(
             key,
             Some(value),
-            "isn't a choice",
-            format!("Choices are: {}.", T::VARIANTS.join(", ")),
+            "is not valid",
+            format!("Valid values are: {}.", T::VARIANTS.join(", ")),
         )
     })
 }

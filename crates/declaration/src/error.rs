@@ -1,6 +1,6 @@
 use std::fmt::{self, Display};
 
-/// An argument that can't be taken.
+/// An argument that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclarationError {
     /// The argument's key; the whole argument where it has none.

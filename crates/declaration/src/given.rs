@@ -35,16 +35,27 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "/";
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Key {
+    /// The namespace.
     Ns,
+    /// A room, as a template; the only key that may be repeated.
     Room,
+    /// The event's name, as a template.
     Event,
+    /// What the event's argument is.
     Payload,
+    /// What `old_record` of a change is.
     Old,
+    /// The columns that are sent.
     Columns,
+    /// The columns that are not sent.
     ExceptColumns,
+    /// The name of the event for the rooms that an update moves a row out of, as a template.
     LeftEvent,
+    /// Rows per message of a statement-level trigger.
     Batch,
+    /// What becomes of an update that changes nothing.
     Unchanged,
+    /// The name of the watch that the trigger belongs to.
     Watch,
 }
 
@@ -64,16 +75,16 @@ impl<'a> Given<'a> {
             return Err(DeclarationError::new(
                 argument,
                 None,
-                "has no = in it",
-                "Arguments are key=value, such as 'room=customer:$customer_id'.",
+                "has no equals sign",
+                "Arguments have the form key=value, such as room=customer:$customer_id.",
             ));
         };
         let Ok(key) = name.parse() else {
             return Err(DeclarationError::new(
                 name,
                 None,
-                "is unknown",
-                format!("Known are: {}.", Key::VARIANTS.join(", ")),
+                "is not recognized",
+                format!("Valid keys are: {}.", Key::VARIANTS.join(", ")),
             ));
         };
         if key == Key::Room {
@@ -82,8 +93,8 @@ impl<'a> Given<'a> {
             return Err(DeclarationError::new(
                 key,
                 None,
-                "is given twice",
-                "Only room may be repeated.",
+                "is specified more than once",
+                "Only room can be repeated.",
             ));
         }
         Ok(())

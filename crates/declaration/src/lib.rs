@@ -6,6 +6,8 @@
 //!
 //! No Postgres, no I/O, no unsafe.
 
+#![deny(missing_docs)]
+
 mod arguments;
 mod error;
 mod given;

@@ -10,16 +10,21 @@ use crate::{Old, Payload, identifier};
 pub struct Summary<'a> {
     /// `watch`: the watch that the trigger belongs to.
     pub name: Option<&'a str>,
+    /// The namespace.
     pub ns: &'a str,
     /// In the order in which they were given.
     pub rooms: Vec<&'a str>,
+    /// The event's name.
     pub event: &'a str,
+    /// `row`, `key` or `change`, if it is one of them.
     pub payload: &'a str,
+    /// `key` or `full`, if it is one of them.
     pub old: &'a str,
     /// Exact names; none also if they are no list of columns.
     pub columns: Option<Vec<String>>,
     /// As [`Self::columns`].
     pub except_columns: Option<Vec<String>>,
+    /// The event for the rooms that a row left; none by default.
     pub left_event: Option<&'a str>,
     /// Rows per message; none if it is no number of them.
     pub batch: Option<i32>,

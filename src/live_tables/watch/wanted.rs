@@ -18,7 +18,9 @@ const NAME_LIMIT: usize = pg_sys::NAMEDATALEN as usize - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
 #[strum(serialize_all = "lowercase")]
 pub enum Level {
+    /// FOR EACH ROW
     Row,
+    /// FOR EACH STATEMENT
     Statement,
 }
 
@@ -67,7 +69,7 @@ pub fn triggers(watch: &str, level: Level, ops: &[Operation]) -> Result<Vec<NewT
             return Err(ParameterError::Value {
                 parameter: "name",
                 value: format!("\"{watch}\""),
-                wanted: "a name of 1 to 63 bytes, with _insert and the like behind it where there are several triggers",
+                wanted: "a name of 1 to 63 bytes, including the suffix of its triggers, such as _insert",
             }.into());
         }
     }
@@ -96,7 +98,7 @@ pub fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
     let refuse = |value| ParameterError::Value {
         parameter: "ops",
         value,
-        wanted: "a list of insert, update, delete, truncate",
+        wanted: "a list of insert, update, delete and truncate",
     };
     if ops.is_empty() {
         return Err(refuse("empty".to_owned()).into());
