@@ -1,4 +1,4 @@
-//! Watching tables: triggers of `sio_emit_changes`, made by one call.
+//! Making a table live, or no longer: the triggers that call `sio_emit_changes`, made and dropped by one call.
 
 use crate::api::params;
 use crate::error::Error;
@@ -9,27 +9,32 @@ use crate::pg::encoding;
 use crate::pg::process::alloc;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
+use socketio_emitter_declaration::{Key, MAX_ARGUMENTS, Summary};
 use std::borrow::Cow;
 
-/// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
-/// those that it made under this name before.
+/// Makes a table a live one: creates the triggers that emit its changes, or replaces those that an earlier call made
+/// under this name. `sio_watch(...) → void`
 ///
-/// * `table_name`: a table, partitioned or not; the caller needs the right TRIGGER on it, and EXECUTE
-///   on `sio_emit_changes`.
-/// * `rooms`: templates such as `customer:$customer_id`; `'{}'` is every client of the namespace.
-/// * `event`, `left_event`: templates; `left_event` NULL (the default) tells nobody that a row left.
-/// * `ns`: the namespace.
-/// * `payload`: `row`, `key` or `change`; `old`, of a change: `key` or `full`.
-/// * `columns`, `except_columns`: exact names; NULL (the default) is all columns.
-/// * `level`: `row`, or `statement`, which gathers `batch` rows into an event.
-/// * `ops`: of `insert`, `update`, `delete`, `truncate`.
-/// * `name`: of the watch and its triggers; NULL (the default) is `sio_watch`.
+/// * `table_name regclass`: a table, partitioned or not.
+/// * `rooms text[]`: templates such as `customer:$customer_id`; `'{}'` is every client of the namespace.
+/// * `event text`: a template.
+/// * `ns text`: the namespace.
+/// * `payload text`: `row`, `key` or `change`.
+/// * `columns text[]`, `except_columns text[]`: exact names; NULL (the default) is all columns.
+/// * `left_event text`: a template; NULL (the default) tells nobody that a row left a room.
+/// * `level text`: `row`, or `statement`, which gathers up to `batch` rows into an event.
+/// * `ops text[]`: of `insert`, `update`, `delete`, `truncate`.
+/// * `name text`: of the watch and its triggers; NULL (the default) is `sio_watch`.
+/// * `old text`: of a change, `key` or `full`.
+/// * `batch integer`: rows, at least 1.
 ///
-/// An update that changes no column's value emits nothing. Errors: 22004 for a NULL elsewhere, 22023
-/// for a value that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that is
-/// missing, 42501 without the right, 42809 for what is no table, 42710 if a trigger that isn't of
-/// this watch has the name. Nothing was changed then.
+/// The caller needs the privilege TRIGGER on the table, and EXECUTE on `sio_emit_changes`. An update that changes no
+/// column's value emits nothing.
+///
+/// Errors, after which nothing has changed: 22004 for a NULL where no other meaning is given, 22023 for an invalid value,
+/// 42703 for a column that does not exist, 55000 for a missing primary key, 42501 without the privilege, 42809 for
+/// anything but a table, 42P01 for a `regclass` of nothing, 42710 if a trigger that does not belong to this watch has its
+/// name.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn sio_watch<'a>(
@@ -49,33 +54,37 @@ fn sio_watch<'a>(
 ) -> Result<(), ErrorReport> {
     let mut watch = Watch::new(table(table_name)?, self::name(name)?.as_deref())?;
     for room in params::target_rooms(rooms)? {
-        watch.argument("room", &room);
+        watch.argument(Key::Room, &room);
     }
-    watch.argument("event", &params::text(event, "event")?);
-    watch.argument("ns", &params::text(ns, "ns")?);
-    watch.argument("payload", &params::text(payload, "payload")?);
+    watch.argument(Key::Event, &params::text(event, "event")?);
+    watch.argument(Key::Ns, &params::text(ns, "ns")?);
+    watch.argument(Key::Payload, &params::text(payload, "payload")?);
     if let Some(columns) = names(columns, "columns")? {
-        watch.columns("columns", &columns);
+        watch.columns(Key::Columns, &columns);
     }
     if let Some(columns) = names(except_columns, "except_columns")? {
-        watch.columns("except_columns", &columns);
+        watch.columns(Key::ExceptColumns, &columns);
     }
     if let Some(event) = left_event {
-        watch.argument("left_event", &params::text(Some(event), "left_event")?);
+        watch.argument(Key::LeftEvent, &params::text(Some(event), "left_event")?);
     }
     let old = params::text(old, "old")?;
     if old != "key" {
-        watch.argument("old", &old);
+        watch.argument(Key::Old, &old);
     }
-    watch.argument("batch", &params::required(batch, "batch")?.to_string());
+    watch.argument(Key::Batch, &params::required(batch, "batch")?.to_string());
     let level = Level::parse(&params::text(level, "level")?)?;
     let ops = params::required(names(ops, "ops")?, "ops")?;
     Ok(watch.create(level, &ops)?)
 }
 
-/// Drops the triggers that [`sio_watch`] made on a table, of one watch or of all of them (`name`
-/// NULL, the default), and answers the number of watches: 0 if there was none. Needs the table's
-/// ownership, as DROP TRIGGER does. `table_name` NULL is an error, 22004.
+/// Drops the triggers that [`sio_watch`] made on a table. `sio_unwatch(...) → integer`
+///
+/// * `table_name regclass`: NULL is an error, 22004.
+/// * `name text`: of a watch; NULL (the default) is all watches of the table.
+///
+/// Returns the number of watches that it dropped, 0 if there was none. Only the table's owner may call it, as DROP TRIGGER:
+/// 42501 otherwise. 42P01 for a `regclass` of nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_unwatch<'a>(
     table_name: Option<Regclass>,
@@ -88,10 +97,11 @@ fn sio_unwatch<'a>(
     )?)
 }
 
-/// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` has them, taken apart.
+/// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` (`bytea`) holds them, taken apart. Returns
+/// one row, or none for NULL.
 ///
-/// Never an error, because one trigger that somebody has written by hand would break the view for all: what can't be read
-/// is NULL, `name` where it is no watch.
+/// It raises no error, because a single trigger that somebody has written by hand would break the view for everybody. A
+/// value that cannot be read is NULL, and so is `name` where the trigger belongs to no watch.
 #[pg_extern(immutable, strict, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn _sio_declaration(

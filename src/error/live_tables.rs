@@ -1,47 +1,49 @@
-//! Refusals of what a live table declares.
+//! Errors of live tables: of their triggers, and of the calls that make and drop them.
 
 use crate::error::description::Description;
 use crate::pg::encoding::shorten;
 use pgrx::PgSqlErrorCode as Code;
-use socketio_emitter_declaration::DeclarationError;
+use socketio_emitter_declaration::{DeclarationError, Key};
 
-/// A trigger or a watch that cannot work.
+/// Why a trigger or a watch cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveTableError {
     /// A trigger's argument, or the parameter of `sio_watch` that would become one.
     Misdeclared(Misdeclared),
     /// More arguments of a trigger than Postgres can count.
     TooManyArguments,
-    /// A room or an event that a row makes.
+    /// A room or an event whose columns' values are too long.
     TooLongText {
         /// The trigger's argument.
         argument: &'static str,
     },
-    /// A trigger that was created for a moment that it can't work at.
+    /// A call outside a trigger, or a trigger of a kind that cannot work.
     TriggerProtocol {
         problem: &'static str,
         hint: &'static str,
     },
-    /// `sio_watch` would overwrite a trigger that it didn't make.
+    /// `sio_watch` would replace a trigger that it did not make.
     ForeignTrigger { trigger: String, table: String },
-    /// A table whose triggers only its owner may drop.
+    /// Only a table's owner may drop its triggers.
     NotOwner { table: String },
-    /// Each message in it would make another one.
+    /// Each message in the attachments table would cause another one.
     WatchedAttachments,
-    /// A `regclass` of nothing.
+    /// A `regclass` that belongs to no table.
     NoSuchTable { oid: u32 },
-    /// A table without the right to create triggers on it.
-    NoTriggerRight { table: String },
-    /// Something that can't have triggers for its rows.
+    /// The caller lacks the privilege TRIGGER.
+    NoTriggerPrivilege { table: String },
+    /// Something other than a table, which cannot have triggers for its rows.
     NotWatchable { name: String },
 }
 
 impl LiveTableError {
-    /// A declaration that is wrong, or that doesn't fit the table. `key` and `value`: the argument,
-    /// and what was given for it, if that is what is wrong.
+    /// A declaration that is wrong, or that does not fit the table.
+    ///
+    /// `key`: the argument. `value`: what it was given, if that is what is wrong. `problem` follows the argument's name in
+    /// the message; `hint` is the HINT.
     pub fn misdeclared(
         why: Why,
-        key: &str,
+        key: Key,
         value: Option<&str>,
         problem: impl Into<String>,
         hint: impl Into<String>,
@@ -49,7 +51,7 @@ impl LiveTableError {
         Self::Misdeclared(Misdeclared {
             why,
             argument: DeclarationError {
-                key: key.to_owned(),
+                key: key.to_string(),
                 value: value.map(str::to_owned),
                 problem: problem.into(),
                 hint: hint.into(),
@@ -71,14 +73,14 @@ impl LiveTableError {
             ),
             Self::TooManyArguments => (
                 Code::ERRCODE_TOO_MANY_ARGUMENTS,
-                "the trigger has more arguments than Postgres can count".to_owned(),
-                Some("A trigger can have up to 32,767 arguments.".to_owned()),
+                "trigger has too many arguments".to_owned(),
+                Some("A trigger can have at most 32,767 arguments.".to_owned()),
             ),
             Self::TooLongText { argument } => (
                 Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                format!("argument \"{argument}\" makes a text of more than {MAX_TEXT} bytes"),
+                format!("argument \"{argument}\" produces a text longer than {MAX_TEXT} bytes"),
                 Some(
-                    "Rooms and events are names: make them of columns with short values."
+                    "Rooms and events are names. Build them from columns with short values."
                         .to_owned(),
                 ),
             ),
@@ -89,7 +91,7 @@ impl LiveTableError {
             ),
             Self::ForeignTrigger { trigger, table } => (
                 Code::ERRCODE_DUPLICATE_OBJECT,
-                format!("table \"{table}\" has a trigger \"{trigger}\" that is not of this watch"),
+                format!("table \"{table}\" already has a trigger \"{trigger}\" that does not belong to this watch"),
                 Some(
                     "Choose another name for the watch: sio_watch(..., name => 'another')."
                         .to_owned(),
@@ -98,32 +100,32 @@ impl LiveTableError {
             Self::NotOwner { table } => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("must be owner of table {table}"),
-                Some("Dropping triggers takes the table's ownership.".to_owned()),
+                Some("Only the owner of a table can drop its triggers.".to_owned()),
             ),
             Self::WatchedAttachments => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
                 "parameter \"table_name\" must not be the attachments table".to_owned(),
                 Some(
-                    "Its rows are the messages themselves; watch the tables that they are about."
+                    "Its rows are the messages themselves. Watch the tables that the messages are about."
                         .to_owned(),
                 ),
             ),
             Self::NoSuchTable { oid } => (
                 Code::ERRCODE_UNDEFINED_TABLE,
-                format!("parameter \"table_name\": there is no table with OID {oid}"),
+                format!("parameter \"table_name\": table with OID {oid} does not exist"),
                 None,
             ),
-            Self::NoTriggerRight { table } => (
+            Self::NoTriggerPrivilege { table } => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for table {table}"),
                 Some(
-                    "It takes the right to create triggers: GRANT TRIGGER ON the table.".to_owned(),
+                    "Creating triggers requires the TRIGGER privilege on the table.".to_owned(),
                 ),
             ),
             Self::NotWatchable { name } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("parameter \"table_name\": \"{name}\" is not a table"),
-                Some("Watch the tables that a view is made from.".to_owned()),
+                Some("To follow a view, watch the tables that it reads.".to_owned()),
             ),
         };
         Description {
@@ -134,20 +136,25 @@ impl LiveTableError {
     }
 }
 
-/// A declaration that is wrong, or that doesn't fit the table.
+/// A declaration that is wrong, or that does not fit the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misdeclared {
+    /// What is wrong.
     pub why: Why,
+    /// The argument, and what to do about it.
     pub argument: DeclarationError,
-    /// Whether the argument is a parameter of `sio_watch`, whose names differ a little.
+    /// Whether the message names the parameter of `sio_watch` instead of the trigger's argument.
     pub in_call: bool,
 }
 
-/// Why a declaration can't be followed.
+/// What is wrong with a declaration; it decides the SQLSTATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
+    /// 22023
     Argument,
+    /// 42703
     NoColumn,
+    /// 55000
     NoPrimaryKey,
 }
 
@@ -174,8 +181,8 @@ impl Misdeclared {
     }
 }
 
-/// Bytes of UTF-8 in a room or an event that a trigger makes of a row. Ours: memory that a row's room takes must be bounded,
-/// and servers keep each room's name for as long as somebody is in it.
+/// Bytes of UTF-8 in a room or an event that a trigger builds from a row. The limit is ours: what a row's room takes of
+/// memory must be bounded, and servers keep a room's name for as long as somebody is in it.
 pub const MAX_TEXT: usize = 65_536;
 
 impl From<DeclarationError> for LiveTableError {

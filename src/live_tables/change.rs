@@ -1,4 +1,4 @@
-//! What was done to a row, and which of its events is meant.
+//! What was done to a row.
 
 use crate::pg::table::row::Row;
 use crate::pg::trigger::Operation;
@@ -6,6 +6,7 @@ use crate::pg::trigger::Operation;
 /// A changed row.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
+    /// What the statement did to it.
     pub operation: Operation,
     /// None on insert.
     pub old: Option<Row<'a>>,
@@ -18,13 +19,4 @@ impl<'a> Change<'a> {
     pub fn row(&self) -> Option<Row<'a>> {
         self.new.or(self.old)
     }
-}
-
-/// Which of the two events it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum About {
-    /// `event`: what was done to the row.
-    Change,
-    /// `left_event`: it isn't there any more, in these rooms.
-    Leaving,
 }

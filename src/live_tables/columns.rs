@@ -10,6 +10,7 @@ use crate::pg::table::definition::{ColumnHandle, Table};
 pub struct NamedReader {
     /// UTF-8.
     pub name: String,
+    /// Reads its value from a row.
     pub reader: Reader,
 }
 
@@ -20,6 +21,7 @@ const SHOWN: usize = 10;
 pub struct NamedColumns(Vec<(String, ColumnHandle)>);
 
 impl NamedColumns {
+    /// All columns that a trigger sees. A name that has no form in UTF-8 is an error, 22021.
     pub fn of(table: &Table) -> Result<Self, Error> {
         let named = |column: ColumnHandle| match encoding::to_utf8(&column.name) {
             Ok(name) => Ok((name.into_owned(), column)),
@@ -39,18 +41,19 @@ impl NamedColumns {
         self.0.iter().map(|(name, column)| (name.as_str(), column))
     }
 
+    /// The column of exactly that name.
     pub fn find(&self, wanted: &str) -> Option<&ColumnHandle> {
         self.iter()
             .find(|(name, _)| *name == wanted)
             .map(|(_, column)| column)
     }
 
-    /// For somebody who named a column that isn't there.
+    /// The HINT for a name that no column has.
     pub fn hint(&self, wanted: &str) -> String {
         let folded = |name: &str| name.to_lowercase();
         if let Some((name, _)) = self.iter().find(|(name, _)| folded(name) == folded(wanted)) {
             return format!(
-                "There is a column \"{name}\": write ${{{name}}} in a template, \"{name}\" in a list of columns."
+                "There is a column \"{name}\". Write ${{{name}}} in a template, and \"{name}\" in a list of columns."
             );
         }
         let names: Vec<&str> = self.iter().map(|(name, _)| name).collect();

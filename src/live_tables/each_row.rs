@@ -8,6 +8,7 @@ use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::process::interrupt;
 
+/// Sends the events of a changed row.
 pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
     interrupt::check();
     if is_unchanged(plan, &change) {
@@ -21,14 +22,7 @@ pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
             change,
             about: event.about,
         };
-        send(
-            plan,
-            &event.name,
-            &event.rooms,
-            &event.except,
-            &[record],
-            &context,
-        )?;
+        send(plan, &event, &[record], &context)?;
     }
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! FOR EACH STATEMENT: the rows of its transition tables go out in batches; TRUNCATE has none.
 
 use crate::error::{Error, LiveTableError};
-use crate::live_tables::batches::Batches;
-use crate::live_tables::change::{About, Change};
-use crate::live_tables::events::send;
+use crate::live_tables::batches::StatementBatches;
+use crate::live_tables::change::Change;
+use crate::live_tables::events::{events_of, send};
 use crate::live_tables::plan::Plan;
 use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::trigger::{Firing, Operation};
+use socketio_emitter_batching::About;
 use socketio_emitter_declaration::Payload;
 
+/// Sends the events of the rows that a statement changed.
 pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
-    let mut batches = Batches::new(plan, firing, operation);
+    let mut batches = StatementBatches::new(plan, firing, operation);
     match operation {
         Operation::Insert => {
             let Some(mut new) = firing.new_table() else {
@@ -64,7 +66,7 @@ pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<()
     batches.flush()
 }
 
-/// Truncated rows are nobody's to see: rooms that depend on a column can't be told.
+/// Sends the event of a TRUNCATE to the rooms that depend on no column: there is no row to tell the others by.
 pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
     plan.check_truncate()?;
     let change = Change {
@@ -72,36 +74,33 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
         old: None,
         new: None,
     };
-    let recipients = plan.recipients(change.operation, None)?;
-    let (Some(rooms), Some(event)) = (recipients.rooms(), plan.event(change.operation, None)?)
-    else {
-        return Ok(());
-    };
     let context = Context::new("payload", []);
-    let record = Record {
+    let record = [Record {
         plan,
         context: &context,
         change,
         about: About::Change,
-    };
-    let args = [record];
+    }];
     let args = match plan.payload {
-        Payload::Change { .. } => &args[..],
+        Payload::Change { .. } => &record[..],
         Payload::Row | Payload::Key => &[],
     };
-    send(plan, &event, rooms, &[], args, &context)
+    for event in events_of(plan, change)? {
+        send(plan, &event, args, &context)?;
+    }
+    Ok(())
 }
 
 fn missing_new_table() -> Error {
     LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() for each statement needs the transition table NEW TABLE",
-        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (and OLD TABLE AS sio_old for UPDATE), or FOR EACH ROW.",
+        problem: "sio_emit_changes() requires the transition table NEW TABLE in a statement-level trigger",
+        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (for UPDATE also OLD TABLE AS sio_old), or with FOR EACH ROW.",
     }.into()
 }
 
 fn missing_old_table() -> Error {
     LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() for each statement needs the transition table OLD TABLE",
-        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old: deletes need it, and updates with payload=change, left_event or unchanged=skip. Or FOR EACH ROW.",
+        problem: "sio_emit_changes() requires the transition table OLD TABLE in a statement-level trigger",
+        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event or unchanged=skip.",
     }.into()
 }

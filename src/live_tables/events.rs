@@ -2,15 +2,15 @@
 
 use crate::delivery;
 use crate::error::Error;
-use crate::live_tables::change::{About, Change};
+use crate::live_tables::change::Change;
 use crate::live_tables::plan::{Plan, Recipients};
 use crate::payload::Context;
 use crate::pg::trigger::Operation;
 use serde::Serialize;
+use socketio_emitter_batching::{About, Event};
 use socketio_emitter_protocol::{Action, Flags, Target};
-use std::borrow::Cow;
 
-/// Whether the row is to be passed over, because the update changed nothing.
+/// Whether to pass over the row, because the update changed nothing and the declaration skips such updates.
 pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
     match (&plan.unchanged, change.old, change.new) {
         (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
@@ -18,21 +18,12 @@ pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
     }
 }
 
-/// An event about a row, but for its argument.
-pub struct Event {
-    pub about: About,
-    pub name: String,
-    /// Empty is everyone.
-    pub rooms: Vec<Cow<'static, str>>,
-    pub except: Vec<Cow<'static, str>>,
-}
-
-/// The events that a changed row causes: for the rooms that it left, if that is asked for, and for
-/// those that it is in.
+/// The events of a changed row: one for the rooms that it left, if there is a `left_event`, and one for the rooms that it
+/// is in.
 pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
     let mut events = Vec::with_capacity(1);
     let recipients = match change {
-        // An update that took the row away: see `emit_statement`.
+        // An update that took the row away: see `each_statement`.
         Change {
             operation: Operation::Update,
             new: None,
@@ -81,9 +72,7 @@ pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
 /// Sends one event.
 pub fn send<A: Serialize>(
     plan: &Plan,
-    event: &str,
-    rooms: &[Cow<'_, str>],
-    except: &[Cow<'_, str>],
+    event: &Event,
     args: &[A],
     context: &Context<'_>,
 ) -> Result<(), Error> {
@@ -91,9 +80,12 @@ pub fn send<A: Serialize>(
         c"sio_emit_changes()",
         &plan.namespace,
         Action::Emit {
-            event,
+            event: &event.name,
             args,
-            target: Target { rooms, except },
+            target: Target {
+                rooms: &event.rooms,
+                except: &event.except,
+            },
             flags: Flags::default(),
         },
         context,

@@ -8,21 +8,23 @@ use crate::pg::{catalog, encoding};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-/// Emits what was done to a table, as the arguments of the trigger declare: `key=value` each, see
-/// the crate `declaration` and the README.
+/// Emits the changes of a live table, as the arguments of its trigger declare: `key=value` each, see the crate
+/// `declaration` and the README. `sio_emit_changes() → trigger`
 ///
-/// For each row: an event per row. For each statement, with transition tables: an event per
-/// distinct set of rooms, with an array. Only after the change, never before or instead of it.
+/// A row-level trigger sends an event per row. A statement-level trigger, with transition tables, sends an event per
+/// distinct set of rooms, with an array. Both must be AFTER triggers.
 ///
-/// Whoever changes the table needs no right; who creates the trigger needs EXECUTE. Errors: 22023 for
-/// an argument that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that
-/// is missing, 39P01 for a trigger that fires at the wrong moment or lacks a transition table.
+/// Creating the trigger requires EXECUTE; changing the table requires no privilege on the function.
+///
+/// Errors, each of which fails the change: 22023 for an invalid argument, 42703 for a column that does not exist, 55000 for
+/// a missing primary key, 54000 for a room or an event that is too long, 39P01 for a call outside a trigger, or for a
+/// trigger that is not AFTER or lacks a transition table.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
     let Called(Some(firing)) = called else {
         return Err(LiveTableError::TriggerProtocol {
             problem: "sio_emit_changes() was not called by a trigger",
-            hint: "CREATE TRIGGER ... EXECUTE FUNCTION sio_emit_changes(...), or sio_watch(), makes one.",
+            hint: "To create a trigger that calls it, use sio_watch(), or CREATE TRIGGER ... EXECUTE FUNCTION sio_emit_changes(...).",
         }
         .into());
     };
@@ -35,11 +37,12 @@ fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
     Ok(Done)
 }
 
+/// Follows the trigger's plan.
 fn emit(firing: &Firing<'_>) -> Result<(), Error> {
     if !firing.is_after() {
         return Err(LiveTableError::TriggerProtocol {
-            problem: "sio_emit_changes() must be called after the change",
-            hint: "Create it as an AFTER trigger: what a BEFORE trigger sees may still change or not come to pass.",
+            problem: "sio_emit_changes() must be called by an AFTER trigger",
+            hint: "Create the trigger with AFTER. The row that a BEFORE trigger sees can still change, or be discarded.",
         }.into());
     }
     let plan = &*cache::plan_of(firing)?;

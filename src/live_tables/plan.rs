@@ -1,4 +1,4 @@
-//! A declaration that has met its table: columns found, ready to be read from rows.
+//! A declaration that has met its table: its columns are found, and ready to be read from rows.
 
 use crate::error::{Error, LiveTableError, Why};
 use crate::live_tables::change::Change;
@@ -12,11 +12,11 @@ use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use crate::settings;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, Old, Payload};
+use socketio_emitter_declaration::{Declaration, Key, Old, Payload};
 use socketio_emitter_protocol as protocol;
 use std::borrow::Cow;
 
-/// What a trigger does with rows of one table.
+/// What a trigger of a live table does with its rows.
 #[derive(Debug)]
 pub struct Plan {
     /// With its slash.
@@ -24,6 +24,7 @@ pub struct Plan {
     rooms: Vec<BoundTemplate>,
     event: BoundTemplate,
     left_event: Option<BoundTemplate>,
+    /// What an event's argument is made of.
     pub payload: Payload,
     /// The columns that travel, in the table's order.
     pub record: Vec<NamedReader>,
@@ -33,8 +34,9 @@ pub struct Plan {
     pub batch: usize,
     /// There if updates that change nothing are to be skipped.
     pub unchanged: Option<Comparison>,
-    /// Of the table that the trigger was declared on.
+    /// The schema of the table that the trigger was declared on.
     pub schema: String,
+    /// That table's name.
     pub table: String,
     /// What readers keep. Dropped after them.
     _memory: Memory,
@@ -43,9 +45,11 @@ pub struct Plan {
 /// Whom an event goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipients {
+    /// Every client of the namespace.
     Everyone,
     /// At least one, none twice.
     Rooms(Vec<Cow<'static, str>>),
+    /// No client: the event is not sent.
     Nobody,
 }
 
@@ -70,17 +74,17 @@ impl Plan {
         let rooms = declaration
             .rooms
             .iter()
-            .map(|room| resolver.template("room", room))
+            .map(|room| resolver.template(Key::Room, room))
             .collect::<Result<_, _>>()?;
-        let event = resolver.template("event", &declaration.event)?;
+        let event = resolver.template(Key::Event, &declaration.event)?;
         let left_event = declaration
             .left_event
             .as_ref()
-            .map(|event| resolver.template("left_event", event))
+            .map(|event| resolver.template(Key::LeftEvent, event))
             .transpose()?;
-        event.check_fixed_event("event")?;
+        event.check_fixed_event(Key::Event)?;
         if let Some(left_event) = &left_event {
-            left_event.check_fixed_event("left_event")?;
+            left_event.check_fixed_event(Key::LeftEvent)?;
         }
         let key = match needs_key(declaration, has_old_rows) {
             Some((argument, value)) => {
@@ -105,7 +109,7 @@ impl Plan {
         })
     }
 
-    /// Whether rows that leave rooms are to be told of.
+    /// Whether rooms hear of rows that leave them.
     pub fn tells_of_leaving(&self) -> bool {
         self.left_event.is_some()
     }
@@ -123,13 +127,13 @@ impl Plan {
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
-        self.event.render_event("event", operation, row)
+        self.event.render_event(Key::Event, operation, row)
     }
 
     /// The name of the event for rooms that the row was in; none if a column in it is null.
     pub fn left_event(&self, old: Row<'_>) -> Result<Option<String>, Error> {
         match &self.left_event {
-            Some(text) => text.render_event("left_event", Operation::Update, Some(old)),
+            Some(text) => text.render_event(Key::LeftEvent, Operation::Update, Some(old)),
             None => Ok(None),
         }
     }
@@ -178,10 +182,10 @@ impl Plan {
         }
         Err(LiveTableError::misdeclared(
             Why::Argument,
-            "event",
+            Key::Event,
             None,
-            "depends on a column, and TRUNCATE has no row",
-            "Declare the trigger for TRUNCATE apart, with an event of its own.",
+            "depends on a column, but TRUNCATE has no row",
+            "Use a separate trigger or watch for TRUNCATE, with an event of its own.",
         )
         .into())
     }
@@ -208,17 +212,17 @@ impl Plan {
             if settings::require_rooms() {
                 return Err(LiveTableError::misdeclared(
                     Why::Argument,
-                    "room",
+                    Key::Room,
                     None,
                     "is missing while socketio_emitter.require_rooms is on",
-                    "Without a room, every client of the namespace gets the events; declare rooms, or turn the setting off.",
+                    "Without a room, the events reach every client of the namespace. Declare rooms, or turn the setting off.",
                 ).into());
             }
             return Ok(Recipients::Everyone);
         }
         let mut rooms: Vec<Cow<'static, str>> = Vec::with_capacity(self.rooms.len());
         for text in &self.rooms {
-            if let Some(room) = text.render("room", operation, row)?
+            if let Some(room) = text.render(Key::Room, operation, row)?
                 && !rooms.iter().any(|other| *other == room)
             {
                 rooms.push(Cow::Owned(room));
@@ -244,14 +248,12 @@ impl Recipients {
 }
 
 /// The argument because of which the primary key is needed.
-fn needs_key(
-    declaration: &Declaration,
-    has_old_rows: bool,
-) -> Option<(&'static str, Option<&'static str>)> {
+fn needs_key(declaration: &Declaration, has_old_rows: bool) -> Option<(Key, Option<&'static str>)> {
+    let payload = || Some((Key::Payload, Some(declaration.payload.into())));
     match declaration.payload {
-        Payload::Key => Some(("payload", Some("key"))),
-        _ if declaration.left_event.is_some() => Some(("left_event", None)),
-        Payload::Change { old: Old::Key } if has_old_rows => Some(("payload", Some("change"))),
+        Payload::Key => payload(),
+        _ if declaration.left_event.is_some() => Some((Key::LeftEvent, None)),
+        Payload::Change { old: Old::Key } if has_old_rows => payload(),
         _ => None,
     }
 }

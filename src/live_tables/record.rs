@@ -1,6 +1,6 @@
 //! What of a change travels: an event's argument, made from rows where they lie.
 
-use crate::live_tables::change::{About, Change};
+use crate::live_tables::change::Change;
 use crate::live_tables::columns::NamedReader;
 use crate::live_tables::plan::Plan;
 use crate::payload::{Context, serialize_numeric};
@@ -8,6 +8,7 @@ use crate::pg::call::datum::Jsonb;
 use crate::pg::table::column::ColumnValue;
 use crate::pg::table::row::Row;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use socketio_emitter_batching::About;
 use socketio_emitter_declaration::{Old, Payload};
 use socketio_emitter_jsonb::Decimal;
 use socketio_emitter_protocol::Number;
@@ -15,9 +16,13 @@ use socketio_emitter_protocol::Number;
 /// The argument of an event about one row.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
+    /// Which columns are sent, and in which form.
     pub plan: &'a Plan,
+    /// What all arguments of the event share.
     pub context: &'a Context<'a>,
+    /// The row.
     pub change: Change<'a>,
+    /// Which of the row's events it is of.
     pub about: About,
 }
 

@@ -7,20 +7,25 @@ use crate::pg::encoding;
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::primary_key;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Columns, Part, Template};
+use socketio_emitter_declaration::{Columns, Key, Part, Template};
 
-/// Finds what a declaration names.
+/// Finds in a table what a declaration names.
 pub struct Resolver<'a> {
-    /// Of the table that the trigger was declared on.
+    /// The schema of the table that the trigger was declared on.
     pub schema: String,
+    /// That table's name.
     pub table: String,
+    /// The columns of the table whose rows come.
     pub columns: NamedColumns,
     /// For what readers keep.
     pub memory: &'a Memory,
 }
 
 impl Resolver<'_> {
-    pub fn template(&self, key: &str, template: &Template) -> Result<BoundTemplate, Error> {
+    /// Binds a template to the table. A column that does not exist is an error, 42703.
+    ///
+    /// `key`: the argument that errors name.
+    pub fn template(&self, key: Key, template: &Template) -> Result<BoundTemplate, Error> {
         let pieces = template.parts().iter().map(|part| {
             Ok(match part {
                 Part::Literal(text) => Piece::Literal(text.clone()),
@@ -36,6 +41,7 @@ impl Resolver<'_> {
         Ok(BoundTemplate(pieces.collect::<Result<_, _>>()?))
     }
 
+    /// Refuses names of columns that do not exist, with 42703.
     pub fn check_named(&self, columns: &Columns) -> Result<(), Error> {
         for name in columns.named() {
             if self.columns.find(name).is_none() {
@@ -45,13 +51,13 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn no_column(&self, key: &str, value: Option<&str>, column: &str) -> Error {
+    fn no_column(&self, key: Key, value: Option<&str>, column: &str) -> Error {
         LiveTableError::misdeclared(
             Why::NoColumn,
             key,
             value,
             format!(
-                "names the column \"{}\", which the table doesn't have",
+                "refers to column \"{}\", which the table does not have",
                 shorten(column)
             ),
             self.columns.hint(column),
@@ -59,6 +65,7 @@ impl Resolver<'_> {
         .into()
     }
 
+    /// Readers of the columns whose names are chosen, in the table's order.
     pub fn readers(&self, chosen: impl Fn(&str) -> bool) -> Vec<NamedReader> {
         self.columns
             .iter()
@@ -70,11 +77,13 @@ impl Resolver<'_> {
             .collect()
     }
 
-    /// `argument`: why it is needed.
+    /// Readers of the primary key's columns. No key, or one that `columns` keeps from travelling, is an error.
+    ///
+    /// `argument` and `value`: why the key is needed.
     pub fn key(
         &self,
         table: pg_sys::Oid,
-        argument: &str,
+        argument: Key,
         value: Option<&str>,
         columns: &Columns,
     ) -> Result<Vec<NamedReader>, Error> {
@@ -84,8 +93,8 @@ impl Resolver<'_> {
                 Why::NoPrimaryKey,
                 argument,
                 value,
-                "needs a primary key, which the table doesn't have",
-                "Add a primary key to the table; or use payload=row, or payload=change with old=full.",
+                "requires a primary key, which the table does not have",
+                "Add a primary key to the table, or use payload=row, or payload=change with old=full.",
             ).into());
         }
         let readers = self.readers(|name| {
@@ -93,16 +102,16 @@ impl Resolver<'_> {
                 .iter()
                 .any(|key| encoding::to_utf8(key).is_ok_and(|key| key == name))
         });
-        if let Some(kept_back) = readers.iter().find(|reader| !columns.travels(&reader.name)) {
+        if let Some(excluded) = readers.iter().find(|reader| !columns.travels(&reader.name)) {
             return Err(LiveTableError::misdeclared(
                 Why::Argument,
                 columns.key(),
                 None,
                 format!(
-                    "keeps back \"{}\", a column of the primary key, which {argument} sends",
-                    kept_back.name
+                    "excludes \"{}\", a column of the primary key, which {argument} sends",
+                    excluded.name
                 ),
-                "Let the columns of the primary key travel.",
+                "Include all columns of the primary key.",
             )
             .into());
         }

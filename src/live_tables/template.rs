@@ -5,34 +5,41 @@ use crate::pg::encoding;
 use crate::pg::table::column::TextReader;
 use crate::pg::table::row::Row;
 use crate::pg::trigger::Operation;
+use socketio_emitter_declaration::Key;
 use socketio_emitter_protocol::check_broadcast_event;
+use strum::VariantArray;
 
 /// Bytes that a text of [`MAX_TEXT`] can have in the database's encoding: that may take more than UTF-8 does, but four for a
 /// character at most.
 const MOST_BYTES: usize = 4 * MAX_TEXT;
 
-/// A template of a table's trigger.
+/// A template, bound to the columns of a live table.
 #[derive(Debug)]
 pub struct BoundTemplate(pub Vec<Piece>);
 
+/// A part of a template that renders by itself.
 #[derive(Debug)]
 pub enum Piece {
+    /// Text that stands for itself.
     Literal(String),
+    /// `$op`
     Operation,
+    /// A column's value, as text.
     Column(TextReader),
 }
 
 impl BoundTemplate {
-    /// An event that depends on no row is known from the start.
-    pub fn check_fixed_event(&self, key: &'static str) -> Result<(), Error> {
+    /// Checks an event that depends on no column, for every operation; others are checked row by row.
+    pub fn check_fixed_event(&self, key: Key) -> Result<(), Error> {
         if !self.has_columns() {
-            for operation in Operation::ALL {
+            for &operation in Operation::VARIANTS {
                 self.render_event(key, operation, None)?;
             }
         }
         Ok(())
     }
 
+    /// Whether it needs a row.
     pub fn has_columns(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Column(_)))
     }
@@ -58,7 +65,7 @@ impl BoundTemplate {
     /// `key`: the argument that the event is declared by.
     pub fn render_event(
         &self,
-        key: &'static str,
+        key: Key,
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
@@ -69,8 +76,8 @@ impl BoundTemplate {
                     Why::Argument,
                     key,
                     None,
-                    format!("makes \"{}\", a reserved event name", shorten(event)),
-                    "Socket.IO raises events of this name itself; put something in front of it.",
+                    format!("produces the reserved event name \"{}\"", shorten(event)),
+                    "Socket.IO raises events of this name itself. Add a prefix.",
                 )
             })?;
         }
@@ -80,7 +87,7 @@ impl BoundTemplate {
     /// `None` if a column is null, or there is no row to have columns.
     pub fn render(
         &self,
-        parameter: &'static str,
+        key: Key,
         operation: Operation,
         row: Option<Row<'_>>,
     ) -> Result<Option<String>, Error> {
@@ -91,7 +98,7 @@ impl BoundTemplate {
                 Piece::Operation => text.push_str(operation.name()),
                 Piece::Column(reader) => {
                     let appended = row.and_then(|row| {
-                        reader.with_text(row, |bytes| append(&mut text, bytes, parameter))
+                        reader.with_text(row, |bytes| append(&mut text, bytes, key))
                     });
                     match appended {
                         None => return Ok(None),
@@ -104,15 +111,15 @@ impl BoundTemplate {
     }
 }
 
-/// `bytes`: in the database's encoding. `parameter`: what an error names.
-fn append(text: &mut String, bytes: &[u8], parameter: &'static str) -> Result<(), Error> {
+/// `bytes`: in the database's encoding. `key`: the argument that an error names.
+fn append(text: &mut String, bytes: &[u8], key: Key) -> Result<(), Error> {
     let too_long = LiveTableError::TooLongText {
-        argument: parameter,
+        argument: key.into(),
     };
     if bytes.len() > MOST_BYTES {
         return Err(too_long.into());
     }
-    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(parameter))?;
+    let utf8 = encoding::to_utf8(bytes).map_err(|_| ParameterError::unconvertible(key.into()))?;
     if text.len() + utf8.len() > MAX_TEXT {
         return Err(too_long.into());
     }

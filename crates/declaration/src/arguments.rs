@@ -1,9 +1,12 @@
 //! A declaration, read from its arguments, checked, and written.
 
-use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, DEFAULT_OLD, DEFAULT_PAYLOAD};
-use crate::given::{Given, MAX_ARGUMENTS, MAX_ROOMS};
+use crate::given::{
+    DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key, MAX_ARGUMENTS, MAX_ROOMS,
+};
 use crate::template::TemplateError;
 use crate::{DeclarationError, Template, identifier};
+use std::str::FromStr;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// What a trigger on a table declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +15,11 @@ pub struct Declaration {
     pub namespace: String,
     /// `room`: none means every client of the namespace.
     pub rooms: Vec<Template>,
+    /// `event`: its name.
     pub event: Template,
+    /// `payload` and `old`: the event's argument.
     pub payload: Payload,
+    /// `columns` or `except_columns`.
     pub columns: Columns,
     /// The event for the rooms that an update moves a row out of.
     pub left_event: Option<Template>,
@@ -26,30 +32,49 @@ pub struct Declaration {
 }
 
 /// An event's argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Payload {
     /// The row; the old one on delete.
+    #[default]
     Row,
     /// The columns of its primary key.
     Key,
     /// What was done, the row and the old row.
-    Change { old: Old },
+    Change {
+        /// Which columns of the old row.
+        old: Old,
+    },
 }
 
 /// `old_record` of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Old {
     /// The old row's primary key.
+    #[default]
     Key,
     /// The whole old row.
     Full,
 }
 
+/// What becomes of an update that changes no column's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum Unchanged {
+    #[default]
+    Send,
+    Skip,
+}
+
 /// What of a row travels. Names are exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Columns {
+    /// Every column.
     All,
+    /// These columns.
     Only(Vec<String>),
+    /// Every column but these.
     Except(Vec<String>),
 }
 
@@ -67,33 +92,29 @@ impl Declaration {
         }
         if given.rooms.len() > MAX_ROOMS {
             return Err(DeclarationError::new(
-                "room",
+                Key::Room,
                 None,
                 format!("names more than {MAX_ROOMS} rooms"),
-                "A room that depends on a column, such as customer:$customer_id, stands for many.",
+                "A room that depends on a column, such as customer:$customer_id, stands for many rooms.",
             ));
         }
         let declaration = Self {
-            namespace: given.ns.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
+            namespace: given.get(Key::Ns).unwrap_or(DEFAULT_NAMESPACE).to_owned(),
             rooms: given
                 .rooms
                 .iter()
-                .map(|source| template("room", source))
+                .map(|source| template(Key::Room, source))
                 .collect::<Result<_, _>>()?,
-            event: template("event", given.event.unwrap_or(DEFAULT_EVENT))?,
-            payload: payload(given.payload, given.old)?,
-            columns: columns(given.columns, given.except_columns)?,
+            event: template(Key::Event, given.get(Key::Event).unwrap_or(DEFAULT_EVENT))?,
+            payload: payload(&given)?,
+            columns: columns(&given)?,
             left_event: given
-                .left_event
-                .map(|source| template("left_event", source))
+                .get(Key::LeftEvent)
+                .map(|source| template(Key::LeftEvent, source))
                 .transpose()?,
-            batch: given.batch.map_or(Ok(DEFAULT_BATCH), batch)?,
-            skip_unchanged: choice(
-                "unchanged",
-                given.unchanged.unwrap_or("send"),
-                &[("send", false), ("skip", true)],
-            )?,
-            watch: given.watch.map(str::to_owned),
+            batch: given.get(Key::Batch).map_or(Ok(DEFAULT_BATCH), batch)?,
+            skip_unchanged: choice::<Unchanged>(&given, Key::Unchanged)? == Unchanged::Skip,
+            watch: given.get(Key::Watch).map(str::to_owned),
         };
         declaration.check()?;
         Ok(declaration)
@@ -102,23 +123,21 @@ impl Declaration {
     fn check(&self) -> Result<(), DeclarationError> {
         if self.left_event.is_some() && !self.rooms.iter().any(Template::has_columns) {
             return Err(DeclarationError::new(
-                "left_event",
+                Key::LeftEvent,
                 None,
-                "needs a room that depends on a column",
-                "Without one, no update moves a row out of a room.",
+                "requires a room that depends on a column",
+                "Without such a room, no update moves a row out of a room.",
             ));
         }
         if self.payload == Payload::Key {
-            let key = match self.columns {
-                Columns::All => return Ok(()),
-                Columns::Only(_) => "columns",
-                Columns::Except(_) => "except_columns",
-            };
+            if self.columns == Columns::All {
+                return Ok(());
+            }
             return Err(DeclarationError::new(
-                key,
+                self.columns.key(),
                 None,
-                "can't go with payload=key",
-                "The payload key is the primary key's columns, no more and no less.",
+                "cannot be combined with payload=key",
+                "The payload key consists of exactly the columns of the primary key.",
             ));
         }
         Ok(())
@@ -127,41 +146,41 @@ impl Declaration {
     /// The arguments that [`Self::parse`] reads as this; defaults are left out.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
-        let mut add = |key: &str, value: &str| arguments.push(format!("{key}={value}"));
+        let mut add = |key: Key, value: &str| arguments.push(format!("{key}={value}"));
         if self.namespace != DEFAULT_NAMESPACE {
-            add("ns", &self.namespace);
+            add(Key::Ns, &self.namespace);
         }
         for room in &self.rooms {
-            add("room", room.source());
+            add(Key::Room, room.source());
         }
         if self.event.source() != DEFAULT_EVENT {
-            add("event", self.event.source());
+            add(Key::Event, self.event.source());
         }
-        match self.payload {
-            Payload::Row => {}
-            Payload::Key => add("payload", "key"),
-            Payload::Change { old: Old::Key } => add("payload", "change"),
-            Payload::Change { old: Old::Full } => {
-                add("payload", "change");
-                add("old", "full");
-            }
+        if self.payload != Payload::default() {
+            add(Key::Payload, self.payload.into());
+        }
+        if let Payload::Change { old } = self.payload
+            && old != Old::default()
+        {
+            add(Key::Old, old.into());
         }
         match &self.columns {
             Columns::All => {}
-            Columns::Only(names) => add("columns", &identifier::write_list(names)),
-            Columns::Except(names) => add("except_columns", &identifier::write_list(names)),
+            Columns::Only(names) | Columns::Except(names) => {
+                add(self.columns.key(), &identifier::write_list(names));
+            }
         }
         if let Some(event) = &self.left_event {
-            add("left_event", event.source());
+            add(Key::LeftEvent, event.source());
         }
         if self.batch != DEFAULT_BATCH {
-            add("batch", &self.batch.to_string());
+            add(Key::Batch, &self.batch.to_string());
         }
         if self.skip_unchanged {
-            add("unchanged", "skip");
+            add(Key::Unchanged, Unchanged::Skip.into());
         }
         if let Some(watch) = &self.watch {
-            add("watch", watch);
+            add(Key::Watch, watch);
         }
         arguments
     }
@@ -169,10 +188,10 @@ impl Declaration {
 
 impl Columns {
     /// The argument that chose them, if any did.
-    pub fn key(&self) -> &'static str {
+    pub fn key(&self) -> Key {
         match self {
-            Columns::Except(_) => "except_columns",
-            Columns::All | Columns::Only(_) => "columns",
+            Columns::Except(_) => Key::ExceptColumns,
+            Columns::All | Columns::Only(_) => Key::Columns,
         }
     }
 
@@ -184,6 +203,7 @@ impl Columns {
         }
     }
 
+    /// Whether the column of that name is sent.
     pub fn travels(&self, name: &str) -> bool {
         match self {
             Columns::All => true,
@@ -203,63 +223,54 @@ fn check_length(argument: &str, length: usize) -> Result<(), DeclarationError> {
         key,
         None,
         format!("makes the arguments longer than {MAX_ARGUMENTS} bytes"),
-        "Write it shorter: every session that changes the table reads it.",
+        "Shorten it. Every session that changes the table reads the arguments.",
     ))
 }
 
-fn template(key: &str, source: &str) -> Result<Template, DeclarationError> {
+fn template(key: Key, source: &str) -> Result<Template, DeclarationError> {
     Template::parse(source).map_err(|TemplateError { problem, hint }| {
         DeclarationError::new(key, Some(source), problem, hint)
     })
 }
 
-fn payload(payload: Option<&str>, old: Option<&str>) -> Result<Payload, DeclarationError> {
-    let old_record = choice(
-        "old",
-        old.unwrap_or(DEFAULT_OLD),
-        &[("key", Old::Key), ("full", Old::Full)],
-    )?;
-    let change = Payload::Change { old: old_record };
-    let payload = choice(
-        "payload",
-        payload.unwrap_or(DEFAULT_PAYLOAD),
-        &[
-            ("row", Payload::Row),
-            ("key", Payload::Key),
-            ("change", change),
-        ],
-    )?;
-    if old.is_some() && payload != change {
-        return Err(DeclarationError::new(
-            "old",
-            None,
-            "needs payload=change",
-            "Only a change has an old_record.",
-        ));
+fn payload(given: &Given<'_>) -> Result<Payload, DeclarationError> {
+    let old_record = choice(given, Key::Old)?;
+    let mut payload = choice(given, Key::Payload)?;
+    match &mut payload {
+        Payload::Change { old } => *old = old_record,
+        Payload::Row | Payload::Key if given.get(Key::Old).is_some() => {
+            return Err(DeclarationError::new(
+                Key::Old,
+                None,
+                "requires payload=change",
+                "Only a change has an old_record.",
+            ));
+        }
+        Payload::Row | Payload::Key => {}
     }
     Ok(payload)
 }
 
-fn columns(only: Option<&str>, except: Option<&str>) -> Result<Columns, DeclarationError> {
+fn columns(given: &Given<'_>) -> Result<Columns, DeclarationError> {
     let names = |key, text| {
         identifier::list(text).ok_or_else(|| {
             DeclarationError::new(
                 key,
                 Some(text),
-                "isn't a list of columns",
-                "Write names with commas between, in double quotes where SQL needs them: id,\"Total\".",
+                "is not a list of columns",
+                "Separate names with commas, in double quotes where SQL requires them: id,\"Total\".",
             )
         })
     };
-    match (only, except) {
+    match (given.get(Key::Columns), given.get(Key::ExceptColumns)) {
         (None, None) => Ok(Columns::All),
-        (Some(only), None) => Ok(Columns::Only(names("columns", only)?)),
-        (None, Some(except)) => Ok(Columns::Except(names("except_columns", except)?)),
+        (Some(only), None) => Ok(Columns::Only(names(Key::Columns, only)?)),
+        (None, Some(except)) => Ok(Columns::Except(names(Key::ExceptColumns, except)?)),
         (Some(_), Some(_)) => Err(DeclarationError::new(
-            "except_columns",
+            Key::ExceptColumns,
             None,
-            "can't go with columns",
-            "Say which columns travel, or which don't.",
+            "cannot be combined with columns",
+            "Specify either the columns that are sent or those that are not.",
         )),
     }
 }
@@ -272,26 +283,28 @@ pub(crate) fn batch(value: &str) -> Result<usize, DeclarationError> {
         .filter(|batch| (1..=i32::MAX as usize).contains(batch))
         .ok_or_else(|| {
             DeclarationError::new(
-                "batch",
+                Key::Batch,
                 Some(value),
-                "must be a whole number of rows from 1 on",
-                format!("{DEFAULT_BATCH} is the default."),
+                "must be an integer from 1 to 2147483647",
+                format!("The default is {DEFAULT_BATCH} rows."),
             )
         })
 }
 
-fn choice<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, DeclarationError> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == value)
-        .map(|&(_, choice)| choice)
-        .ok_or_else(|| {
-            let names: Vec<&str> = choices.iter().map(|&(name, _)| name).collect();
-            DeclarationError::new(
-                key,
-                Some(value),
-                "isn't a choice",
-                format!("Choices are: {}.", names.join(", ")),
-            )
-        })
+/// The value of a key that takes one of some words; its default if it wasn't given.
+fn choice<T: Default + FromStr + VariantNames>(
+    given: &Given<'_>,
+    key: Key,
+) -> Result<T, DeclarationError> {
+    let Some(value) = given.get(key) else {
+        return Ok(T::default());
+    };
+    value.parse().map_err(|_| {
+        DeclarationError::new(
+            key,
+            Some(value),
+            "is not valid",
+            format!("Valid values are: {}.", T::VARIANTS.join(", ")),
+        )
+    })
 }

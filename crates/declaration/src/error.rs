@@ -1,4 +1,6 @@
-/// An argument that can't be taken.
+use std::fmt::{self, Display};
+
+/// An argument that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclarationError {
     /// The argument's key; the whole argument where it has none.
@@ -13,13 +15,13 @@ pub struct DeclarationError {
 
 impl DeclarationError {
     pub(crate) fn new(
-        key: &str,
+        key: impl Display,
         value: Option<&str>,
         problem: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
         Self {
-            key: key.to_owned(),
+            key: key.to_string(),
             value: value.map(str::to_owned),
             problem: problem.into(),
             hint: hint.into(),
@@ -28,8 +30,8 @@ impl DeclarationError {
 }
 
 /// The argument as it was written, as far as it is known.
-impl std::fmt::Display for DeclarationError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for DeclarationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Some(value) => write!(f, "{}={value} {}", self.key, self.problem),
             None => write!(f, "{} {}", self.key, self.problem),

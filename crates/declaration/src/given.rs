@@ -1,6 +1,8 @@
 //! The `key=value` arguments: their keys, defaults and limits.
 
 use crate::DeclarationError;
+use std::collections::BTreeMap;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
 /// Rows per message of a statement-level trigger, unless `batch` says otherwise.
 pub const DEFAULT_BATCH: usize = 500;
@@ -17,70 +19,89 @@ pub(crate) const DEFAULT_EVENT: &str = "$table:$op";
 
 pub(crate) const DEFAULT_NAMESPACE: &str = "/";
 
-pub(crate) const DEFAULT_PAYLOAD: &str = "row";
-
-pub(crate) const DEFAULT_OLD: &str = "key";
+/// What an argument begins with.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum Key {
+    /// The namespace.
+    Ns,
+    /// A room, as a template; the only key that may be repeated.
+    Room,
+    /// The event's name, as a template.
+    Event,
+    /// What the event's argument is.
+    Payload,
+    /// What `old_record` of a change is.
+    Old,
+    /// The columns that are sent.
+    Columns,
+    /// The columns that are not sent.
+    ExceptColumns,
+    /// The name of the event for the rooms that an update moves a row out of, as a template.
+    LeftEvent,
+    /// Rows per message of a statement-level trigger.
+    Batch,
+    /// What becomes of an update that changes nothing.
+    Unchanged,
+    /// The name of the watch that the trigger belongs to.
+    Watch,
+}
 
 /// The arguments as they stand, each key but `room` at most once.
 #[derive(Default)]
 pub(crate) struct Given<'a> {
-    pub(crate) ns: Option<&'a str>,
     pub(crate) rooms: Vec<&'a str>,
-    pub(crate) event: Option<&'a str>,
-    pub(crate) payload: Option<&'a str>,
-    pub(crate) old: Option<&'a str>,
-    pub(crate) columns: Option<&'a str>,
-    pub(crate) except_columns: Option<&'a str>,
-    pub(crate) left_event: Option<&'a str>,
-    pub(crate) batch: Option<&'a str>,
-    pub(crate) unchanged: Option<&'a str>,
-    pub(crate) watch: Option<&'a str>,
+    /// All but the rooms.
+    once: BTreeMap<Key, &'a str>,
 }
 
 impl<'a> Given<'a> {
     /// Takes an argument. After an error one may go on: what isn't understood is passed over, and of
     /// a key that is given twice the last value stays.
     pub(crate) fn add(&mut self, argument: &'a str) -> Result<(), DeclarationError> {
-        let Some((key, value)) = argument.split_once('=') else {
+        let Some((name, value)) = argument.split_once('=') else {
             return Err(DeclarationError::new(
                 argument,
                 None,
-                "has no = in it",
-                "Arguments are key=value, such as 'room=customer:$customer_id'.",
+                "has no equals sign",
+                "Arguments have the form key=value, such as room=customer:$customer_id.",
             ));
         };
-        let once = match key {
-            "room" => {
-                self.rooms.push(value);
-                return Ok(());
-            }
-            "ns" => &mut self.ns,
-            "event" => &mut self.event,
-            "payload" => &mut self.payload,
-            "old" => &mut self.old,
-            "columns" => &mut self.columns,
-            "except_columns" => &mut self.except_columns,
-            "left_event" => &mut self.left_event,
-            "batch" => &mut self.batch,
-            "unchanged" => &mut self.unchanged,
-            "watch" => &mut self.watch,
-            _ => {
-                return Err(DeclarationError::new(
-                    key,
-                    None,
-                    "is unknown",
-                    "Known are ns, room, event, payload, old, columns, except_columns, left_event, batch, unchanged and watch.",
-                ));
-            }
+        let Ok(key) = name.parse() else {
+            return Err(DeclarationError::new(
+                name,
+                None,
+                "is not recognized",
+                format!("Valid keys are: {}.", Key::VARIANTS.join(", ")),
+            ));
         };
-        if once.replace(value).is_some() {
+        if key == Key::Room {
+            self.rooms.push(value);
+        } else if self.once.insert(key, value).is_some() {
             return Err(DeclarationError::new(
                 key,
                 None,
-                "is given twice",
-                "Only room may be repeated.",
+                "is specified more than once",
+                "Only room can be repeated.",
             ));
         }
         Ok(())
+    }
+
+    /// The value of a key that isn't `room`, if it was given.
+    pub(crate) fn get(&self, key: Key) -> Option<&'a str> {
+        self.once.get(&key).copied()
     }
 }

@@ -16,8 +16,8 @@ pub fn continues_name(char: char) -> bool {
     starts_name(char) || char.is_ascii_digit()
 }
 
-/// Reads a name in double quotes; `rest` begins behind the first. Answers the name and what follows,
-/// or nothing if the quote isn't closed.
+/// Reads a name in double quotes; `rest` begins after the first. Returns the name and what follows, or `None` if the quote
+/// isn't closed.
 pub fn quoted(rest: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut chars = rest.char_indices().peekable();
@@ -33,7 +33,7 @@ pub fn quoted(rest: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A list of names with commas between, such as `id, status, "Total"`. Nothing if it isn't one.
+/// Reads a list of names, such as `id, status, "Total"`. `None` if it isn't one.
 pub fn list(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = text;

@@ -6,6 +6,8 @@
 //!
 //! No Postgres, no I/O, no unsafe.
 
+#![deny(missing_docs)]
+
 mod arguments;
 mod error;
 mod given;
@@ -15,7 +17,7 @@ mod template;
 
 pub use arguments::{Columns, Declaration, Old, Payload};
 pub use error::DeclarationError;
-pub use given::{DEFAULT_BATCH, MAX_ARGUMENTS, MAX_ROOMS};
+pub use given::{DEFAULT_BATCH, Key, MAX_ARGUMENTS, MAX_ROOMS};
 pub use identifier::write_list as write_columns;
 pub use summary::Summary;
 pub use template::{Part, Template};

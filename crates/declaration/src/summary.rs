@@ -1,8 +1,8 @@
 //! A declaration as it was written, whether or not it can be followed.
 
 use crate::arguments::batch;
-use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, DEFAULT_OLD, DEFAULT_PAYLOAD};
-use crate::{given::Given, identifier};
+use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key};
+use crate::{Old, Payload, identifier};
 
 /// What a trigger's arguments say, for those who look at it: texts as they were written, and the
 /// default for what wasn't.
@@ -10,16 +10,21 @@ use crate::{given::Given, identifier};
 pub struct Summary<'a> {
     /// `watch`: the watch that the trigger belongs to.
     pub name: Option<&'a str>,
+    /// The namespace.
     pub ns: &'a str,
     /// In the order in which they were given.
     pub rooms: Vec<&'a str>,
+    /// The event's name.
     pub event: &'a str,
+    /// `row`, `key` or `change`, if it is one of them.
     pub payload: &'a str,
+    /// `key` or `full`, if it is one of them.
     pub old: &'a str,
     /// Exact names; none also if they are no list of columns.
     pub columns: Option<Vec<String>>,
     /// As [`Self::columns`].
     pub except_columns: Option<Vec<String>>,
+    /// The event for the rooms that a row left; none by default.
     pub left_event: Option<&'a str>,
     /// Rows per message; none if it is no number of them.
     pub batch: Option<i32>,
@@ -34,21 +39,22 @@ impl<'a> Summary<'a> {
             // Declaration::parse is where an error is told.
             let _ = given.add(argument);
         }
+        let list = |key| given.get(key).and_then(identifier::list);
         Self {
-            name: given.watch,
-            ns: given.ns.unwrap_or(DEFAULT_NAMESPACE),
-            rooms: given.rooms,
-            event: given.event.unwrap_or(DEFAULT_EVENT),
-            payload: given.payload.unwrap_or(DEFAULT_PAYLOAD),
-            old: given.old.unwrap_or(DEFAULT_OLD),
-            columns: given.columns.and_then(identifier::list),
-            except_columns: given.except_columns.and_then(identifier::list),
-            left_event: given.left_event,
+            name: given.get(Key::Watch),
+            ns: given.get(Key::Ns).unwrap_or(DEFAULT_NAMESPACE),
+            event: given.get(Key::Event).unwrap_or(DEFAULT_EVENT),
+            payload: given.get(Key::Payload).unwrap_or(Payload::default().into()),
+            old: given.get(Key::Old).unwrap_or(Old::default().into()),
+            columns: list(Key::Columns),
+            except_columns: list(Key::ExceptColumns),
+            left_event: given.get(Key::LeftEvent),
             batch: given
-                .batch
+                .get(Key::Batch)
                 .map_or(Ok(DEFAULT_BATCH), batch)
                 .ok()
                 .and_then(|rows| i32::try_from(rows).ok()),
+            rooms: given.rooms,
         }
     }
 }

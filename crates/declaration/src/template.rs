@@ -12,6 +12,7 @@ pub struct Template {
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
+    /// Text that stands for itself.
     Literal(String),
     /// `$op`: `insert`, `update`, `delete` or `truncate`.
     Operation,
@@ -71,6 +72,7 @@ impl Template {
         &self.source
     }
 
+    /// What it consists of; no two literals follow each other.
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
@@ -90,8 +92,8 @@ fn bare(rest: &str) -> Result<(Part, &str), TemplateError> {
     let (name, behind) = rest.split_at(end);
     if !name.starts_with(starts_name) {
         return Err(TemplateError {
-            problem: "has a $ that no name follows",
-            hint: "Write $column, ${column}, $op, $table or $schema, and $$ for a dollar.",
+            problem: "has a $ without a name",
+            hint: "Write $column, ${column}, $op, $table or $schema, or $$ for a dollar sign.",
         });
     }
     Ok((variable(fold(name)), behind))
@@ -107,13 +109,13 @@ fn in_braces(inside: &str) -> Result<(Part, &str), TemplateError> {
     };
     match found {
         Some((Part::Column(name), _)) if name.is_empty() => Err(TemplateError {
-            problem: "has a ${} without a name in it",
-            hint: "Write ${column}, or $$ for a dollar.",
+            problem: "has a ${} without a name",
+            hint: "Write ${column}, or $$ for a dollar sign.",
         }),
         Some(found) => Ok(found),
         None => Err(TemplateError {
-            problem: "has a ${ that isn't closed",
-            hint: "Write ${column}, or ${\"column\"} if the name has a } or a quote (doubled) in it; $$ for a dollar.",
+            problem: "has a ${ without a closing brace",
+            hint: "Write ${column}, ${\"column\"} if the name contains a brace or a double quote (which is written twice), or $$ for a dollar sign.",
         }),
     }
 }

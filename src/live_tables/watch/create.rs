@@ -10,7 +10,7 @@ use crate::pg::table::definition::Table;
 use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, DeclarationError, write_columns};
+use socketio_emitter_declaration::{Declaration, DeclarationError, Key, write_columns};
 use std::borrow::Cow;
 
 const DEFAULT_NAME: &str = "sio_watch";
@@ -24,6 +24,8 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// A watch of a table, without any argument yet. What the caller may not watch is an error.
+    ///
     /// `name`: none for the default one.
     pub fn new(table: pg_sys::Oid, name: Option<&str>) -> Result<Self, Error> {
         table::check(table)?;
@@ -35,12 +37,13 @@ impl Watch {
         })
     }
 
-    pub fn argument(&mut self, key: &str, value: &str) {
+    /// Adds an argument.
+    pub fn argument(&mut self, key: Key, value: &str) {
         self.arguments.push(format!("{key}={value}"));
     }
 
-    /// `columns`: exact names.
-    pub fn columns(&mut self, key: &str, columns: &[Cow<'_, str>]) {
+    /// Adds a list of columns, of exact names.
+    pub fn columns(&mut self, key: Key, columns: &[Cow<'_, str>]) {
         let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
         self.argument(key, &write_columns(&columns));
     }
@@ -132,22 +135,23 @@ impl Watch {
     }
 }
 
+/// Refuses a `left_event` that no operation can cause.
 fn check_left_event(declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
     if declaration.left_event.is_none() || ops.contains(&Operation::Update) {
         return Ok(());
     }
     Err(in_call(
         DeclarationError {
-            key: "left_event".to_owned(),
+            key: Key::LeftEvent.to_string(),
             value: None,
-            problem: "needs update among the ops".to_owned(),
+            problem: "requires update among the ops".to_owned(),
             hint: "Only an update moves a row out of a room.".to_owned(),
         }
         .into(),
     ))
 }
 
-/// The error as `sio_watch` words it.
+/// The error in terms of `sio_watch`'s parameters.
 fn in_call(error: Error) -> Error {
     match error {
         Error::LiveTable(LiveTableError::Misdeclared(misdeclared)) => {

@@ -7,7 +7,7 @@ use crate::pg::catalog;
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
 
-/// Drops a table's watches, or the one of that name. Answers how many there were.
+/// Drops a table's watches, or the one of that name, and returns how many there were.
 pub fn drop_watches(table: pg_sys::Oid, name: Option<&str>) -> Result<i32, Error> {
     if catalog::names(table).is_none() {
         return Err(table::missing(table));

@@ -6,7 +6,7 @@ use crate::pg::table::definition::{Table, Trigger};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
-/// The trigger function.
+/// The function `sio_emit_changes` of this database.
 pub struct TriggerFunction {
     oid: pg_sys::Oid,
     /// Qualified and quoted, in the database's encoding.
@@ -16,6 +16,7 @@ pub struct TriggerFunction {
 const NAME: &CStr = c"sio_emit_changes";
 
 impl TriggerFunction {
+    /// Looks it up where the extension is installed.
     pub fn find() -> Self {
         let schema = catalog::extension_schema().expect("its function is running");
         Self {
@@ -28,6 +29,7 @@ impl TriggerFunction {
 /// A trigger that is there. Texts are in the database's encoding, or of any bytes: who writes a trigger by hand may have
 /// come by them in a way on which Postgres doesn't verify them.
 pub struct Existing {
+    /// The trigger's name.
     pub name: CString,
     /// Quoted where SQL needs it.
     pub sql_name: Vec<u8>,

@@ -1,7 +1,7 @@
 //! Watches: the triggers that make a table a live one, made, replaced and dropped together by `sio_watch` and
 //! `sio_unwatch`.
 //!
-//! To [`create`] a watch, or to [`drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
+//! To [`create`] a watch, or to [`mod@drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
 //! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else.
 
 mod create;

@@ -6,7 +6,7 @@ use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
 use std::ffi::CString;
 
-/// Refuses what the caller can't make triggers on, and what a watch must not be of.
+/// Refuses a table that the caller may not create triggers on, or that must not be watched.
 pub fn check(table: pg_sys::Oid) -> Result<(), Error> {
     if catalog::names(table).is_none() {
         return Err(missing(table));
@@ -21,7 +21,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Error> {
         .into());
     }
     if !catalog::may_create_triggers(table) {
-        return Err(LiveTableError::NoTriggerRight {
+        return Err(LiveTableError::NoTriggerPrivilege {
             table: display_name(table),
         }
         .into());
@@ -29,7 +29,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error for a `regclass` of nothing.
+/// The error for a `regclass` that belongs to no table.
 pub fn missing(table: pg_sys::Oid) -> Error {
     LiveTableError::NoSuchTable {
         oid: table.to_u32(),

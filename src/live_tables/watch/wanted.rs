@@ -5,6 +5,7 @@ use crate::live_tables::watch::sql::{NewTrigger, in_database_encoding};
 use crate::pg::trigger::Operation;
 use pgrx::pg_sys;
 use std::borrow::Cow;
+use strum::{EnumString, VariantArray};
 
 /// What the triggers' transition tables are called.
 const NEW_TABLE: &str = "sio_new";
@@ -14,24 +15,26 @@ const OLD_TABLE: &str = "sio_old";
 const NAME_LIMIT: usize = pg_sys::NAMEDATALEN as usize - 1;
 
 /// Whether each row fires, or each statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
+    /// FOR EACH ROW
     Row,
+    /// FOR EACH STATEMENT
     Statement,
 }
 
 impl Level {
+    /// As `sio_watch` was given it. Anything else is an error, 22023.
     pub fn parse(level: &str) -> Result<Self, Error> {
-        match level {
-            "row" => Ok(Self::Row),
-            "statement" => Ok(Self::Statement),
-            other => Err(ParameterError::Value {
+        level.parse().map_err(|_| {
+            ParameterError::Value {
                 parameter: "level",
-                value: format!("\"{other}\""),
+                value: format!("\"{level}\""),
                 wanted: "row or statement",
             }
-            .into()),
-        }
+            .into()
+        })
     }
 }
 
@@ -66,7 +69,7 @@ pub fn triggers(watch: &str, level: Level, ops: &[Operation]) -> Result<Vec<NewT
             return Err(ParameterError::Value {
                 parameter: "name",
                 value: format!("\"{watch}\""),
-                wanted: "a name of 1 to 63 bytes, with _insert and the like behind it where there are several triggers",
+                wanted: "a name of 1 to 63 bytes, including the suffix of its triggers, such as _insert",
             }.into());
         }
     }
@@ -89,22 +92,25 @@ fn for_statement(watch: &str, op: Operation) -> NewTrigger {
     }
 }
 
-/// The operations that `sio_watch` was given, each once, in the order of [`Operation::ALL`].
+/// The operations that `sio_watch` was given, each once, in the order of [`Operation`]. None at all, or something else
+/// among them, is an error, 22023.
 pub fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
-    let all = Operation::ALL;
-    let unknown = ops
-        .iter()
-        .find(|op| !all.iter().any(|known| known.name() == op.as_ref()));
-    if ops.is_empty() || unknown.is_some() {
-        return Err(ParameterError::Value {
-            parameter: "ops",
-            value: unknown.map_or("empty".to_owned(), |op| format!("\"{op}\"")),
-            wanted: "a list of insert, update, delete, truncate",
-        }
-        .into());
+    let refuse = |value| ParameterError::Value {
+        parameter: "ops",
+        value,
+        wanted: "a list of insert, update, delete and truncate",
+    };
+    if ops.is_empty() {
+        return Err(refuse("empty".to_owned()).into());
     }
-    Ok(all
-        .into_iter()
-        .filter(|known| ops.iter().any(|op| op == known.name()))
+    let given = ops
+        .iter()
+        .map(|op| op.parse().map_err(|_| refuse(format!("\"{op}\""))))
+        .collect::<Result<Vec<Operation>, _>>()?;
+    let is_given = |op: &Operation| given.contains(op);
+    Ok(Operation::VARIANTS
+        .iter()
+        .copied()
+        .filter(is_given)
         .collect())
 }

@@ -6,6 +6,7 @@ use crate::pg::table::row::{Row, Slot};
 use crate::pg::trigger::transition::TransitionTable;
 use pgrx::pg_sys;
 use std::ffi::CStr;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// One firing of a trigger.
 #[derive(Clone, Copy)]
@@ -15,7 +16,8 @@ pub struct Firing<'a> {
 }
 
 /// What was done to the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Operation {
     Insert,
     Update,
@@ -24,16 +26,9 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const ALL: [Self; 4] = [Self::Insert, Self::Update, Self::Delete, Self::Truncate];
-
     /// `$op`.
     pub fn name(self) -> &'static str {
-        match self {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-            Operation::Truncate => "truncate",
-        }
+        self.into()
     }
 
     /// `operation` of a change, as SQL's keyword.

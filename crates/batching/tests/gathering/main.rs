@@ -1,0 +1,7 @@
+//! Batches as a stranger uses the crate.
+
+mod events;
+mod examples;
+mod memory;
+mod properties;
+mod support;
