@@ -1,7 +1,7 @@
 //! `socketio_emitter`: Socket.IO events from inside Postgres, within the transaction.
 //!
-//! A message passes, in this order: [`api`] (an SQL function) → [`payload`] and the protocol
-//! crate (encoded) → [`delivery`] (routed) → [`pg`] (handed to Postgres). ARCHITECTURE.md tells
+//! A message passes, in this order: `api` (an SQL function) → `payload` and the protocol
+//! crate (encoded) → `delivery` (routed) → `pg` (handed to Postgres). ARCHITECTURE.md tells
 //! more.
 
 mod api;

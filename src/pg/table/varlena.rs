@@ -33,6 +33,7 @@ impl Varlena {
         Self::with_header(bytes)
     }
 
+    /// As Postgres takes it.
     pub(in crate::pg) fn datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())
     }
