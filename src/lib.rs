@@ -1,7 +1,7 @@
 //! `socketio_emitter`: Socket.IO events from inside Postgres, within the transaction.
 //!
-//! A message passes, in this order: [`api`] (an SQL function) or [`live_tables`] (a trigger) → [`delivery`] (encoded, given a
-//! way, given to a transport) → [`pg`] (handed to Postgres). docs/ARCHITECTURE.md tells more.
+//! A message passes, in this order: `api` (an SQL function) or `live_tables` (a trigger) → `delivery` (encoded, given a
+//! way, given to a transport) → `pg` (handed to Postgres). docs/ARCHITECTURE.md tells more.
 
 mod api;
 mod delivery;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ParameterError};
 use crate::payload::{Argument, Context};
-use crate::pg::call::datum::{ByteaArray, Elements, JsonbArray, Text, TextArray, Varlena};
+use crate::pg::call::datum::{ByteaArray, Detoasted, Elements, JsonbArray, Text, TextArray};
 use crate::pg::encoding;
 use crate::pg::process::{alloc, interrupt};
 use crate::settings;
@@ -112,7 +112,7 @@ fn binaries<'a>(value: Option<ByteaArray<'a>>) -> Result<Vec<&'a [u8]>, Error> {
     Ok(binaries)
 }
 
-fn list_of<'l, 'a: 'l, T: Varlena<'a> + 'l>(
+fn list_of<'l, 'a: 'l, T: Detoasted<'a> + 'l>(
     list: &'l Elements<'a, T>,
     parameter: &'static str,
 ) -> Result<impl Iterator<Item = Result<T, Error>> + 'l, Error> {

@@ -22,7 +22,9 @@ pub enum Command {
 /// What is called before such a command, which may raise an ERROR, and after a COMMIT PREPARED.
 #[derive(Debug)]
 pub struct Watcher {
+    /// Called before the command.
     pub before: fn(Command),
+    /// Called after a COMMIT PREPARED.
     pub after_commit_prepared: fn(),
 }
 

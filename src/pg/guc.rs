@@ -8,19 +8,28 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString, c_char, c_void};
 
+/// The setting of what names of channels begin with.
 pub const CHANNEL_PREFIX: &CStr = c"socketio_emitter.channel_prefix";
+/// The setting of the attachments table's name.
 pub const TABLE_NAME: &CStr = c"socketio_emitter.table_name";
 
 /// A text setting with a check of each new value.
 pub struct TextSetting {
+    /// With the extension's prefix.
     pub name: &'static CStr,
+    /// What `pg_settings` says of it, in a line.
     pub short: &'static CStr,
+    /// The rest of that.
     pub long: &'static CStr,
+    /// Where its value is kept.
     pub setting: &'static GucSetting<Option<CString>>,
+    /// Who may set it, and when.
     pub context: GucContext,
+    /// What refuses a value.
     pub check: CheckHook,
 }
 
+/// As `GucStringCheckHook` in `src/include/utils/guc.h`.
 type CheckHook = unsafe extern "C-unwind" fn(
     *mut *mut c_char,
     *mut *mut c_void,
@@ -28,6 +37,7 @@ type CheckHook = unsafe extern "C-unwind" fn(
 ) -> bool;
 
 impl TextSetting {
+    /// Makes it known to Postgres.
     pub fn register(self) {
         // SAFETY: the hooks below are guarded.
         unsafe {

@@ -40,6 +40,7 @@ impl Memory {
         })
     }
 
+    /// As Postgres takes it.
     pub(super) fn context(&self) -> pg_sys::MemoryContext {
         self.0
     }

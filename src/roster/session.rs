@@ -2,7 +2,7 @@
 
 use crate::pg::catalog::database;
 use crate::pg::process::{alloc, shared};
-use crate::pg::xact::transaction_end::End;
+use crate::pg::xact::transaction_end::TransactionEnd;
 use crate::roster::entries::{self, Entry, State};
 use std::cell::{Cell, RefCell};
 
@@ -115,14 +115,14 @@ pub fn will_deliver() -> bool {
     Entry::of(database::current()).is_some_and(|entry| entry.will_have_worker())
 }
 
-pub(super) fn transaction_ended(end: End) {
+pub(super) fn transaction_ended(end: TransactionEnd) {
     let at_end = AT_END.replace(AtEnd::NOTHING);
     if at_end.let_return {
         for entry in ASKED.take() {
             entry.let_return();
         }
     }
-    if end == End::Committed {
+    if end == TransactionEnd::Committed {
         if at_end.wake {
             wake();
         } else if at_end.wake_known {

@@ -46,7 +46,7 @@ pub fn server_is_ending() -> bool {
         .is_ok_and(|file| file.lines().nth(7).map(str::trim) == Some("stopping"))
 }
 
-/// Reads the settings anew after a SIGHUP. Answers whether there was one.
+/// Reads the settings anew after a SIGHUP. Returns whether there was one.
 pub fn reload_settings() -> bool {
     // SAFETY: a variable that a signal handler writes; outside of a transaction, as postgres.c does.
     unsafe {
@@ -112,6 +112,7 @@ pub fn at_exit(last: fn()) {
     }
 }
 
+/// This process's ID.
 pub fn my_pid() -> i32 {
     // SAFETY: a variable of the process.
     unsafe { pg_sys::MyProcPid }

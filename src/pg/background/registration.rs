@@ -86,6 +86,7 @@ impl Worker {
         registered.then(|| Self(handle))
     }
 
+    /// Whether the process has ended.
     pub fn has_ended(&self) -> bool {
         let mut pid = 0;
         // SAFETY: the handle is alive.

@@ -6,8 +6,8 @@ use crate::pg::xact::failure::{self, Failure};
 use pgrx::pg_sys;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Runs `work` in a transaction of its own. After an ERROR that is aborted, and the ERROR answered. A SIGTERM ends the
-/// process if it then goes on for [`GRACE`](super::signals::GRACE).
+/// Runs `work` in a transaction of its own. An ERROR aborts that, and is returned. A SIGTERM ends the
+/// process if it then goes on for two seconds (`GRACE`).
 pub fn transaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
     forget_cancel();
     ballast::keep();

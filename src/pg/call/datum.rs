@@ -37,15 +37,17 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Regclass {
     }
 }
 
-/// A type that is one detoasted varlena.
-pub trait Varlena<'a>: Copy {
+/// A type whose values are read as bytes, behind their header.
+pub trait Detoasted<'a>: Copy {
+    /// The type's OID.
     const OID: pg_sys::Oid;
+    /// From the bytes behind the header.
     fn new(payload: &'a [u8]) -> Self;
 }
 
 macro_rules! varlena {
     ($type:ident, $array:ident, $sql:literal, $array_sql:literal, $oid:expr) => {
-        impl<'a> Varlena<'a> for $type<'a> {
+        impl<'a> Detoasted<'a> for $type<'a> {
             const OID: pg_sys::Oid = $oid;
             fn new(payload: &'a [u8]) -> Self {
                 Self(payload)
@@ -102,11 +104,13 @@ pub struct Elements<'a, T> {
     _call: PhantomData<&'a T>,
 }
 
-impl<'a, T: Varlena<'a>> Elements<'a, T> {
+impl<'a, T: Detoasted<'a>> Elements<'a, T> {
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.count
     }
 
+    /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Option<T>> + '_ {
         (0..self.count).map(|i| {
             // SAFETY: both arrays have `count` entries; elements are varlenas of the call's memory.

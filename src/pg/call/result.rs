@@ -29,7 +29,7 @@ impl IntoDatum for TextResult {
 
 impl IntoDatum for JsonbResult {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        // SAFETY: jsonb_in takes a C string and answers a jsonb of its own memory.
+        // SAFETY: jsonb_in takes a C string and returns a jsonb in memory of its own.
         unsafe { direct_function_call(pg_sys::jsonb_in, &[Some(self.0.as_ptr().into())]) }
     }
 

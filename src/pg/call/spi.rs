@@ -1,4 +1,4 @@
-//! SQL, run with the caller's rights.
+//! SQL, run with the caller's privileges.
 //!
 //! pgrx's own client disconnects from SPI when it is dropped, also while an ERROR unwinds, when Postgres may be in any
 //! state. Here nothing is dropped: after an ERROR, Postgres disconnects by itself (`AtEOSubXact_SPI` in
@@ -59,5 +59,5 @@ pub unsafe fn query_text<R>(
 
 /// SPI reports misuse by a number, all else by an ERROR.
 fn check(code: c_int) {
-    assert!(code >= 0, "SPI answers {code}");
+    assert!(code >= 0, "SPI returned {code}");
 }

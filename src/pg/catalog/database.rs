@@ -55,6 +55,7 @@ pub fn name() -> String {
     encoding::display(unsafe { CStr::from_ptr(name) })
 }
 
+/// The OID of the database of that name, if there is one.
 pub fn by_name(name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: a C string; missing_ok.
     let oid = unsafe { pg_sys::get_database_oid(name.as_ptr(), true) };

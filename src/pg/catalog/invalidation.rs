@@ -13,6 +13,7 @@ pub struct Remembered<T> {
 }
 
 impl<T: Copy> Remembered<T> {
+    /// Nothing is known yet.
     pub const fn nothing() -> Self {
         Self {
             value: Cell::new(None),
@@ -20,10 +21,12 @@ impl<T: Copy> Remembered<T> {
         }
     }
 
+    /// What is known, if anything is.
     pub fn get(&self) -> Option<T> {
         self.value.get()
     }
 
+    /// It may have become wrong.
     pub fn forget(&self) {
         self.forgotten.set(self.forgotten.get() + 1);
         self.value.set(None);

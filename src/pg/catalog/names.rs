@@ -56,7 +56,7 @@ pub fn quote_literal(text: &CStr) -> CString {
 
 /// A relation's name and its schema's, unquoted; `None` if it has gone.
 pub fn names(relation: pg_sys::Oid) -> Option<(CString, CString)> {
-    // SAFETY: each function answers null for what doesn't exist, and palloc'd strings otherwise.
+    // SAFETY: each function returns null for what doesn't exist, and palloc'd strings otherwise.
     unsafe {
         let name = pg_sys::get_rel_name(relation);
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));

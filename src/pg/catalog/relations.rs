@@ -21,8 +21,8 @@ pub fn has_rows_with_triggers(relation: pg_sys::Oid) -> bool {
 pub fn may_create_triggers(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; the relation exists.
     unsafe {
-        let right = pg_sys::ACL_TRIGGER as pg_sys::AclMode;
-        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right)
+        let privilege = pg_sys::ACL_TRIGGER as pg_sys::AclMode;
+        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), privilege)
             == pg_sys::AclResult::ACLCHECK_OK
     }
 }

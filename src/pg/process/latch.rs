@@ -9,6 +9,7 @@ use std::time::Duration;
 pub struct Alarm(AtomicPtr<pg_sys::Latch>);
 
 impl Alarm {
+    /// It wakes nobody yet.
     pub const fn none() -> Self {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
@@ -20,10 +21,12 @@ impl Alarm {
         self.0.store(unsafe { pg_sys::MyLatch }, SeqCst);
     }
 
+    /// From now on it wakes nobody.
     pub fn wakes_nobody(&self) {
         self.0.store(std::ptr::null_mut(), SeqCst);
     }
 
+    /// Wakes the process, if there is one.
     pub fn ring(&self) {
         let latch = self.0.load(SeqCst);
         if !latch.is_null() {

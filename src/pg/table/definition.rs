@@ -57,6 +57,7 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The table's OID.
     pub fn oid(&self) -> pg_sys::Oid {
         // SAFETY: the relation is open.
         unsafe { (*self.relation).rd_id }
@@ -101,6 +102,7 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// What tells whether two of its rows are the same.
     pub fn comparison(&self) -> Comparison {
         Comparison::of(self.attributes())
     }
@@ -118,7 +120,7 @@ unsafe extern "C-unwind" {
 /// The names of the primary key's columns, in the database's encoding; none if there is no key.
 pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
     let mut names = Vec::new();
-    // SAFETY: a look-up in the catalog that answers a set of the current memory context, with
+    // SAFETY: a look-up in the catalog that returns a set in the current memory context, with
     // attribute numbers moved up so that none is negative. The closure owns nothing.
     unsafe {
         let mut constraint = pg_sys::InvalidOid;
@@ -140,7 +142,9 @@ pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
 
 /// A table's trigger. Texts are in the database's encoding.
 pub struct Trigger<'a> {
+    /// Unique among the table's.
     pub name: &'a CStr,
+    /// The OID of the function that it calls.
     pub function: pg_sys::Oid,
     /// A partition's copy of its parent's.
     pub is_copy: bool,

@@ -7,7 +7,7 @@ unsafe extern "C-unwind" {
     fn nextval_internal(sequence: pg_sys::Oid, check_permissions: bool) -> i64;
 }
 
-/// The sequence's next value; asks for no right. An ERROR if there is no such sequence.
+/// The sequence's next value; checks no privilege. An ERROR if there is no such sequence.
 pub fn next(sequence: pg_sys::Oid) -> i64 {
     // SAFETY: a look-up by OID; the guard turns an ERROR into a panic, and the closure owns nothing.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) }

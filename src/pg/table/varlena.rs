@@ -38,6 +38,7 @@ impl Varlena {
         self.0.len() - HEADER
     }
 
+    /// As Postgres takes it.
     pub(in crate::pg) fn datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())
     }

@@ -63,10 +63,12 @@ impl<'a> Firing<'a> {
         }
     }
 
+    /// Whether it fires FOR EACH ROW, and not FOR EACH STATEMENT.
     pub fn is_for_each_row(&self) -> bool {
         self.data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0
     }
 
+    /// Whether it fires AFTER the change.
     pub fn is_after(&self) -> bool {
         self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER
     }
@@ -77,6 +79,7 @@ impl<'a> Firing<'a> {
             != 0
     }
 
+    /// The trigger's OID: of a partition, that of the copy.
     pub fn oid(&self) -> pg_sys::Oid {
         self.trigger.tgoid
     }

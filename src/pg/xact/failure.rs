@@ -10,12 +10,13 @@ use std::panic::AssertUnwindSafe;
 #[derive(Debug, Clone)]
 pub struct Failure {
     code: PgSqlErrorCode,
+    /// Its primary message.
     pub message: String,
     detail: Option<String>,
     hint: Option<String>,
 }
 
-/// Runs `work` and answers what it was raised in it. What Postgres has begun stays begun: the caller
+/// Runs `work` and returns the ERROR that it raised, if any. What Postgres has begun stays begun: the caller
 /// aborts the (sub)transaction.
 pub fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
     // SAFETY: a variable of the process. Callbacks that `work` registered and didn't take back belong to what the

@@ -10,7 +10,7 @@ pub enum Wait {
 }
 
 /// Takes an exclusive lock that stands for `number` of the table, until the (sub)transaction ends: it
-/// conflicts with itself only, and `pg_locks` shows it as one on an object. Answers whether it has it.
+/// conflicts with itself only, and `pg_locks` shows it as one on an object. Returns whether it got the lock.
 pub fn of_table(table: pg_sys::Oid, number: u16, wait: Wait) -> bool {
     // SAFETY: a tag as SET_LOCKTAG_OBJECT of src/include/storage/lock.h makes it; the table's own locks
     // are of another type.
@@ -24,7 +24,7 @@ pub fn of_table(table: pg_sys::Oid, number: u16, wait: Wait) -> bool {
             locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
         };
         let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-        let answer = pg_sys::LockAcquire(&tag, mode, false, wait == Wait::No);
-        answer != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+        let result = pg_sys::LockAcquire(&tag, mode, false, wait == Wait::No);
+        result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }

@@ -19,6 +19,7 @@ impl Snapshot {
         }
     }
 
+    /// As Postgres takes it.
     pub(in crate::pg) fn raw(&self) -> pg_sys::Snapshot {
         self.0
     }
@@ -57,7 +58,7 @@ pub fn current_xid() -> u64 {
 /// `next`: any number that no transaction up to `xid` exceeds. A 32-bit number is one of the last 2^31
 /// (`FullXidRelativeTo` in `src/backend/utils/adt/xid8funcs.c`).
 fn widen(xid: pg_sys::TransactionId, next: u64) -> u64 {
-    let xid = u64::from(pg_sys_xid(xid));
+    let xid = u64::from(xid.into_inner());
     let epoch = next >> 32;
     let epoch = if xid > (next & 0xFFFF_FFFF) {
         epoch.wrapping_sub(1)
@@ -65,8 +66,4 @@ fn widen(xid: pg_sys::TransactionId, next: u64) -> u64 {
         epoch
     };
     epoch << 32 | xid
-}
-
-fn pg_sys_xid(xid: pg_sys::TransactionId) -> u32 {
-    xid.into_inner()
 }

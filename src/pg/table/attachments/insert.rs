@@ -29,7 +29,7 @@ impl Payload<'_> {
 }
 
 impl AttachmentsTable {
-    /// Stores a payload. Answers the new row's id, and where it lies.
+    /// Stores a payload. Returns the new row's id, and where it lies.
     ///
     /// `created_at`: in Postgres's microseconds. What is allocated is freed.
     pub fn insert(&self, created_at: i64, payload: Payload<'_>) -> Result<(i64, Tid), Unfit> {

@@ -9,12 +9,17 @@ use std::ffi::CStr;
 /// Where its columns are, from 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
+    /// The table's OID.
     pub table: pg_sys::Oid,
+    /// How many columns it has, dropped ones too.
     pub columns: usize,
+    /// `bigint` or `integer`.
     pub id: usize,
     /// `integer`, not `bigint`.
     pub is_id_short: bool,
+    /// `timestamptz`.
     pub created_at: usize,
+    /// `bytea`.
     pub payload: usize,
     /// Where ids come from.
     pub ids: pg_sys::Oid,

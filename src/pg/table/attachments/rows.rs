@@ -21,7 +21,7 @@ impl Deformed {
 
 impl AttachmentsTable {
     /// Deletes up to `limit` rows that were created before `before`, in Postgres's microseconds; none that somebody else
-    /// deletes or has locked, and none for which `keep` says so. Answers how many. Waits for nobody.
+    /// deletes or has locked, and none for which `keep` says so. Returns how many. Waits for nobody.
     pub fn delete_created_before(
         &self,
         before: i64,
@@ -77,7 +77,7 @@ impl AttachmentsTable {
         (rows, bytes)
     }
 
-    /// Shows the rows as they are now, until `see` answers false.
+    /// Shows the rows as they are now, until `see` returns false.
     pub(super) fn each_row(&self, mut see: impl FnMut(Tid, &Deformed) -> bool) {
         Snapshot::with_latest(|snapshot| {
             // SAFETY: the row is looked at before the scan goes on; after an ERROR Postgres ends the scan.
@@ -125,6 +125,7 @@ impl AttachmentsTable {
         row
     }
 
+    /// The row's id, unless that is NULL.
     pub(super) fn id_of(&self, row: &Deformed) -> Option<i64> {
         let value = row.get(self.layout.id)?.value();
         Some(if self.layout.is_id_short {
@@ -134,6 +135,7 @@ impl AttachmentsTable {
         })
     }
 
+    /// When the row was created, in Postgres's microseconds, unless that is NULL.
     fn created_at_of(&self, row: &Deformed) -> Option<i64> {
         Some(row.get(self.layout.created_at)?.value() as i64)
     }

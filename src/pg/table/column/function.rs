@@ -40,7 +40,7 @@ impl Function {
     }
 
     /// # Safety
-    /// `value` is of the type that the function takes, and the function answers no NULL.
+    /// `value` is of the type that the function takes, and the function returns no NULL.
     pub(super) unsafe fn call(&self, value: pg_sys::Datum) -> pg_sys::Datum {
         let info = ptr::from_ref(&*self.0).cast_mut();
         // SAFETY: functions write to nothing of it but fn_extra, and the backend has one thread; those

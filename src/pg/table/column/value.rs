@@ -87,6 +87,7 @@ impl Reader {
         }
     }
 
+    /// The column's value in that row.
     pub fn value<'a>(&self, row: Row<'a>) -> ColumnValue<'a> {
         let Some(datum) = row.get(self.index) else {
             return ColumnValue::Null;

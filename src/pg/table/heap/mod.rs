@@ -1,6 +1,6 @@
 //! The extension's own tables, read and written without SQL.
 //!
-//! An emit must not cost a planned statement, and no right on these tables is ever granted: so rows
+//! An emit must not cost a planned statement, and no privilege on these tables is ever granted: so rows
 //! are formed here and handed to the heap, as Postgres does with its catalogs.
 
 mod access;

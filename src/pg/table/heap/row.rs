@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 /// A row, where it lies in its page.
 #[derive(Debug)]
 pub struct StoredRow<'a> {
+    /// Where it lies.
     pub tid: Tid,
     values: [pg_sys::Datum; MAX_COLUMNS],
     nulls: [bool; MAX_COLUMNS],

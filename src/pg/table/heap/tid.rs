@@ -8,12 +8,14 @@ pub struct Tid(pg_sys::BlockNumber, pg_sys::OffsetNumber);
 
 #[cfg(test)]
 impl Tid {
+    /// A place that no row has.
     pub fn nowhere() -> Self {
         Self(pg_sys::InvalidBlockNumber, pg_sys::InvalidOffsetNumber)
     }
 }
 
 impl Tid {
+    /// From Postgres's form.
     pub(in crate::pg) fn of(pointer: &pg_sys::ItemPointerData) -> Self {
         let block = pointer.ip_blkid;
         Self(
@@ -27,6 +29,7 @@ impl Tid {
         self.0 < pages
     }
 
+    /// In Postgres's form.
     pub(in crate::pg) fn pointer(self) -> pg_sys::ItemPointerData {
         pg_sys::ItemPointerData {
             ip_blkid: pg_sys::BlockIdData {

@@ -30,6 +30,7 @@ unsafe extern "C-unwind" {
 }
 
 impl Comparison {
+    /// For rows of a table with these columns.
     pub(in crate::pg) fn of(attributes: &[pg_sys::FormData_pg_attribute]) -> Self {
         let images = attributes::stored(attributes)
             .map(|(index, attribute)| Image {

@@ -17,6 +17,7 @@ pub struct Tuples {
 }
 
 impl Tuples {
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.starts.len()
     }

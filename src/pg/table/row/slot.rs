@@ -18,6 +18,7 @@ impl Slot {
         Self(unsafe { pg_sys::MakeSingleTupleTableSlot(columns, &pg_sys::TTSOpsMinimalTuple) })
     }
 
+    /// As Postgres takes it.
     pub(in crate::pg) fn raw(&mut self) -> *mut pg_sys::TupleTableSlot {
         self.0
     }
