@@ -6,7 +6,7 @@ use pgrx::{PgList, pg_sys};
 use std::ffi::{CStr, c_char};
 use std::sync::OnceLock;
 
-/// A command that a worker has to do with.
+/// A command that concerns workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// What may create or alter the extension.
@@ -31,7 +31,7 @@ pub struct Watcher {
 static WATCHER: OnceLock<Watcher> = OnceLock::new();
 static NEXT: OnceLock<pg_sys::ProcessUtility_hook_type> = OnceLock::new();
 
-/// Has each session's commands looked at. Called in the postmaster, whose sessions inherit it.
+/// Looks at each session's commands from now on. Called in the postmaster, whose sessions inherit it.
 pub fn watch(watcher: Watcher) {
     if WATCHER.set(watcher).is_ok() {
         // SAFETY: a variable of the process that extensions are to chain themselves into; pgrx's own threads

@@ -99,7 +99,7 @@ pub unsafe extern "C-unwind" fn check_table_name(
     }
 }
 
-/// Leaves the error for Postgres to raise; it names the setting, and the value as far as it is short.
+/// Leaves the error for Postgres to raise: it names the setting and repeats the start of the value.
 fn refuse(setting: &CStr, value: &CStr, detail: &'static CStr) -> bool {
     // Escaped, because settings are also checked where there is no database and no encoding yet.
     let value = encoding::shorten(&value.to_bytes().escape_ascii().to_string());

@@ -130,7 +130,7 @@ pub unsafe extern "C-unwind" fn socketio_emitter_worker_main(argument: pg_sys::D
     }
 }
 
-/// A line in the server's log, that no process can be had: `max_worker_processes` are there.
+/// Warns in the server's log that no process can be started: `max_worker_processes` are running.
 pub fn log_shortage(message: &'static str, hint: &'static str) {
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
     ErrorReport::new(code, message, extension::NAME)

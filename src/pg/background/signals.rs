@@ -74,7 +74,7 @@ pub(super) fn forget_cancel() {
     unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }
 
-/// Whether a SIGTERM came: told by a flag that its handler sets, so that it may be asked anywhere.
+/// Whether a SIGTERM has come. It reads a flag that the handler sets, so it may be called anywhere.
 pub fn is_told_to_end() -> bool {
     // SAFETY: a variable of the process, which a signal handler writes.
     unsafe { (&raw const pg_sys::ShutdownRequestPending).read_volatile() != 0 }

@@ -10,7 +10,7 @@ pub fn current() -> pg_sys::Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
-/// Those that one can connect to, within a transaction.
+/// The databases that accept connections, within a transaction.
 pub fn connectable() -> Vec<pg_sys::Oid> {
     let mut found = Vec::new();
     // SAFETY: a scan of a catalog, in the order of its rows, whose fixed part the struct describes; closed on the

@@ -1,11 +1,11 @@
-//! When Postgres says that what is known of its catalogs may have become wrong.
+//! What is remembered of Postgres's catalogs, until Postgres invalidates it.
 //!
-//! It says so at any moment when it looks anything up; what is called then must not look up itself.
+//! Invalidations arrive at any moment when Postgres looks anything up; what is called then must look nothing up itself.
 
 use pgrx::pg_sys;
 use std::cell::Cell;
 
-/// What was looked up in the catalogs, until Postgres says that it may have become wrong.
+/// What was looked up in the catalogs, until Postgres invalidates it.
 pub struct Remembered<T> {
     value: Cell<Option<T>>,
     /// How often it was forgotten.
@@ -26,14 +26,14 @@ impl<T: Copy> Remembered<T> {
         self.value.get()
     }
 
-    /// It may have become wrong.
+    /// Forgets it: it may have become wrong.
     pub fn forget(&self) {
         self.forgotten.set(self.forgotten.get() + 1);
         self.value.set(None);
     }
 
-    /// Looks up, and remembers what was found, unless Postgres had something to say meanwhile: what came first may
-    /// have been read before it was changed.
+    /// Looks up, and remembers what was found, unless an invalidation came meanwhile: the first part of it may have
+    /// been read before the change.
     pub fn look_up<E>(&self, look: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let before = self.forgotten.get();
         let found = look()?;

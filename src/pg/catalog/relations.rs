@@ -17,7 +17,7 @@ pub fn has_rows_with_triggers(relation: pg_sys::Oid) -> bool {
     is_table(relation) || kind == pg_sys::RELKIND_FOREIGN_TABLE
 }
 
-/// Whether the current role may create triggers on the relation.
+/// Whether the current role has the TRIGGER privilege on the relation.
 pub fn may_create_triggers(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; the relation exists.
     unsafe {

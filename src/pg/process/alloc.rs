@@ -1,4 +1,4 @@
-//! Memory of Rust's that the system refuses.
+//! Allocations of Rust's, and what happens when one fails.
 //!
 //! Rust aborts the process when an allocation fails, and Postgres then ends every session of the server
 //! (`HandleChildCrash` in `src/backend/postmaster/postmaster.c`). So no failed allocation may get that far: what has
@@ -22,7 +22,7 @@ struct Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 thread_local! {
-    /// Whether whoever allocates deals with a refusal.
+    /// Whether the code that allocates handles a failure.
     static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -133,7 +133,7 @@ unsafe extern "C-unwind" {
     fn errfinish(file: *const c_char, line: c_int, function: *const c_char);
 }
 
-/// Ends the session with FATAL, unless the caller deals with it, or there is no session.
+/// Ends the session with FATAL, unless the caller handles the failure, or there is no session.
 #[cold]
 #[inline(never)]
 fn refused(size: usize) {

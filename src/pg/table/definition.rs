@@ -15,7 +15,7 @@ pub struct Table<'a> {
     _open: PhantomData<&'a pg_sys::RelationData>,
 }
 
-/// A column as it is looked for.
+/// A column of a table: what it takes to read it.
 pub struct ColumnHandle {
     index: usize,
     type_oid: pg_sys::Oid,
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
         unsafe { attributes::of((*self.relation).rd_att) }
     }
 
-    /// Those that a trigger sees, in the table's order.
+    /// The columns that a trigger sees, in the table's order.
     pub fn columns(&self) -> Vec<ColumnHandle> {
         attributes::stored(self.attributes())
             .map(|(index, attribute)| ColumnHandle {
@@ -79,7 +79,7 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Its triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
+    /// The table's triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
     /// for itself, such as for foreign keys.
     pub fn triggers(&self) -> Vec<Trigger<'_>> {
         // SAFETY: the relation is open and locked, so that its description stays; the array has as

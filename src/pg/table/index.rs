@@ -130,7 +130,7 @@ unsafe fn insert_into(
     }
 }
 
-/// Whether it is on columns of Postgres's own types, on all of the rows, and checked at once. (A range type of a user's may
+/// Whether an index is on columns of Postgres's own types, on all of the rows, and checked at once. (A range type of a user's may
 /// have a function of theirs, which an index calls.) Told by the index's row in the catalog: `BuildIndexInfo`
 /// already runs functions of an expression or a predicate, as it simplifies them (`RelationGetIndexPredicate` in
 /// `src/backend/utils/cache/relcache.c`).

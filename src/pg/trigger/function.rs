@@ -10,7 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::trigger_support::called_as_trigger;
 use pgrx::{impl_sql_translatable, pg_sys};
 
-/// How a trigger function was called: by a trigger, or, as anybody may who may execute it, not.
+/// How the trigger function was called: by a trigger, or directly, as any role that may execute it can.
 pub struct Called<'a>(pub Option<Firing<'a>>);
 
 // SAFETY: no argument of the SQL function, which has none; as pgrx's own FunctionCallInfo.

@@ -1,4 +1,4 @@
-//! Hearing of the end of each transaction.
+//! Being told of the end of each transaction.
 
 use pgrx::pg_sys;
 use std::ffi::c_void;

@@ -77,7 +77,7 @@ impl AttachmentsTable {
         (rows, bytes)
     }
 
-    /// Shows the rows as they are now, until `see` returns false.
+    /// Calls `see` with each row as it is now, until that returns false.
     pub(super) fn each_row(&self, mut see: impl FnMut(Tid, &Deformed) -> bool) {
         Snapshot::with_latest(|snapshot| {
             // SAFETY: the row is looked at before the scan goes on; after an ERROR Postgres ends the scan.

@@ -117,7 +117,7 @@ impl AttachmentsTable {
     }
 }
 
-/// Whether whoever subscribes to the table can follow an update (`CheckCmdReplicaIdentity` in
+/// Whether subscribers of the table can follow an update (`CheckCmdReplicaIdentity` in
 /// `src/backend/executor/execReplication.c`).
 ///
 /// # Safety

@@ -60,7 +60,8 @@ impl Heap {
         }
     }
 
-    /// The lock stays until the transaction ends if it is that of DML; who only reads may wait for long.
+    /// Keeps the lock of DML until the transaction ends. That of a reader is released at once: the transaction may go on to
+    /// wait for long.
     ///
     /// Not in a `Drop`: after an ERROR, Postgres closes it.
     pub fn close(self) {

@@ -19,7 +19,7 @@ pub enum Xids {
 }
 
 impl Heap {
-    /// Shows the rows that the snapshot sees, until `see` returns false. Without an index, or for
+    /// Calls `see` with each row that the snapshot sees, until that returns false. Without an index, or for
     /// all rows, in the order in which they lie.
     ///
     /// `index`: one on the table's first column, an `xid8`.
