@@ -14,45 +14,49 @@ use socketio_emitter_scheduling::launch::Ended;
 use socketio_emitter_scheduling::wakeup::Wakeup;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
+use strum::{FromRepr, IntoStaticStr};
 
 /// What a worker does, or why there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRepr, IntoStaticStr)]
 #[repr(u8)]
 pub enum State {
+    #[strum(serialize = "not preloaded")]
     NotPreloaded,
+    #[strum(serialize = "standby")]
     Standby,
+    #[strum(serialize = "not running")]
     NotRunning,
     /// Not running, because the server has no process for it.
+    #[strum(serialize = "not running")]
     NoProcess,
+    #[strum(serialize = "starting")]
     Starting,
+    #[strum(serialize = "idle")]
     Idle,
+    #[strum(serialize = "delivering")]
     Delivering,
+    #[strum(serialize = "cleaning up")]
     CleaningUp,
+    #[strum(serialize = "waiting for restart delay")]
     WaitingForServers,
+    #[strum(serialize = "waiting for listeners")]
     WaitingForListeners,
+    #[strum(serialize = "backing off")]
     BackingOff,
     /// A session delivers, and the worker waits for its transaction to end.
+    #[strum(serialize = "waiting for a session that delivers")]
     WaitingForSession,
 }
 
 impl State {
     /// As `sio_status` shows it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            State::NotPreloaded => "not preloaded",
-            State::Standby => "standby",
-            State::NotRunning | State::NoProcess => "not running",
-            State::Starting => "starting",
-            State::Idle => "idle",
-            State::Delivering => "delivering",
-            State::CleaningUp => "cleaning up",
-            State::WaitingForServers => "waiting for restart delay",
-            State::WaitingForListeners => "waiting for listeners",
-            State::BackingOff => "backing off",
-            State::WaitingForSession => "waiting for a session that delivers",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
+
+/// Why a number in shared memory is one of an enum.
+const OURS: &str = "only this library writes there";
 
 /// In that time the launcher begins, if the server has a process for it.
 const START: Duration = Duration::from_secs(10);
@@ -124,21 +128,7 @@ impl Entry {
     }
 
     pub fn state(&self) -> State {
-        const STATES: [State; 12] = [
-            State::NotPreloaded,
-            State::Standby,
-            State::NotRunning,
-            State::NoProcess,
-            State::Starting,
-            State::Idle,
-            State::Delivering,
-            State::CleaningUp,
-            State::WaitingForServers,
-            State::WaitingForListeners,
-            State::BackingOff,
-            State::WaitingForSession,
-        ];
-        STATES[usize::from(self.cell().state.load(SeqCst))]
+        State::from_repr(self.cell().state.load(SeqCst)).expect(OURS)
     }
 
     pub fn set_state(&self, state: State) {
@@ -260,13 +250,7 @@ impl Entry {
 /// What the launcher does.
 impl Entry {
     pub fn end(&self) -> Ended {
-        const ENDS: [Ended; 4] = [
-            Ended::Failed,
-            Ended::NotNeeded,
-            Ended::AskedToLeave,
-            Ended::Terminated,
-        ];
-        ENDS[usize::from(self.cell().end.load(SeqCst))]
+        Ended::from_repr(self.cell().end.load(SeqCst)).expect(OURS)
     }
 
     pub fn is_wanted(&self) -> bool {

@@ -5,9 +5,11 @@
 use crate::BackOff;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
+use strum::FromRepr;
 
 /// How a worker ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRepr)]
+#[repr(u8)]
 pub enum Ended {
     /// Without a word: an error, or a signal.
     Failed,
