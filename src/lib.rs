@@ -14,6 +14,7 @@ mod roster;
 mod settings;
 mod worker;
 
+use pg::process::interrupt;
 use pgrx::prelude::*;
 
 pgrx::pg_module_magic!(name, version);
@@ -73,8 +74,12 @@ extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 /// Called by Postgres when it loads the library.
 #[pg_guard]
 extern "C-unwind" fn _PG_init() {
-    settings::register();
-    worker::register();
+    // A library that wasn't loaded to the end is loaded again, and can't define the same settings twice. Postgres looks for
+    // interrupts after its warning of a setting that isn't known.
+    interrupt::held(|| {
+        settings::register();
+        worker::register();
+    });
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -131,6 +131,20 @@ describe('a call that takes long', () => {
     });
   }
 
+  // Postgres warns of a setting that the library doesn't know as it is loaded, and looks for interrupts after each warning.
+  it('may be cancelled while it loads the library, and the next one works', async () => {
+    await admin.query(`CREATE TABLE work.docs (id int); ${rowTrigger('work.docs', 'INSERT', ['room=staff']).replace('AFTER', 'BEFORE')}`);
+    const session = await postgres.connect({ options: '-c socketio_emitter.unknown=1' });
+    const warnings = [];
+    session.on('notice', ({ message }) => warnings.push(message));
+    // Postgres doesn't look for the interrupt before it looks for the trigger's function, which would refuse such a trigger.
+    await assert.rejects(session.query('INSERT INTO work.docs SELECT 1 WHERE pg_cancel_backend(pg_backend_pid())'));
+    assert.match(warnings.join(), /socketio_emitter\.unknown/, 'it was loaded just now');
+    const { rows } = await session.query(`SELECT bytes FROM sio_encode('/', '{}', 'e')`);
+    assert.equal(rows.length, 1);
+    await session.end();
+  });
+
   describe('for its numbers, each of 131,072 digits in JSON,', () => {
     it('ends at statement_timeout in sio_encode, which shows them all', async () => {
       await app.query(`CREATE TEMP TABLE docs AS SELECT ${NUMBERS} AS doc; SET statement_timeout = '100ms'`);

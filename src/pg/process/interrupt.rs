@@ -10,6 +10,18 @@ pub fn check() {
     pg_sys::check_for_interrupts!();
 }
 
+/// Does what must not be left half done for an interrupt: that is seen at the first look after it. An ERROR in it lets them come
+/// again, as each does (`errfinish` in `src/backend/utils/error/elog.c`).
+pub fn held<R>(work: impl FnOnce() -> R) -> R {
+    // SAFETY: a counter of the process, raised and lowered in pairs (HOLD_INTERRUPTS in `src/include/miscadmin.h`).
+    unsafe {
+        pg_sys::InterruptHoldoffCount += 1;
+        let result = work();
+        pg_sys::InterruptHoldoffCount -= 1;
+        result
+    }
+}
+
 /// Waits for so long, and no longer than until the statement is cancelled or the session ended.
 pub fn sleep(time: Duration) {
     latch::sleep(time);
