@@ -161,10 +161,10 @@ impl Deliverer {
 
     /// Before the server ends: what has arrived isn't sent again after its next start.
     fn finish(&mut self) {
-        if background::server_is_ending() {
-            if let Err(failure) = self.drain.finish::<OwnTransactions>() {
-                self.tell(&failure);
-            }
+        if background::server_is_ending()
+            && let Err(failure) = self.drain.finish::<OwnTransactions>()
+        {
+            self.tell(&failure);
         }
     }
 

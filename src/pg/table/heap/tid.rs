@@ -7,12 +7,7 @@ use pgrx::pg_sys;
 pub struct Tid(pg_sys::BlockNumber, pg_sys::OffsetNumber);
 
 #[cfg(test)]
-impl Tid {
-    /// A place that no row has.
-    pub fn nowhere() -> Self {
-        Self(pg_sys::InvalidBlockNumber, pg_sys::InvalidOffsetNumber)
-    }
-}
+impl Tid {}
 
 impl Tid {
     /// From Postgres's form.
