@@ -8,11 +8,10 @@
 pub enum Fault {
     /// The message: it would fail again.
     Message,
-    /// Nobody knows: it may go well a little later. If the same message fails so many times in a row, it is to blame.
-    Passing {
-        /// How many times in a row it may fail.
-        attempts: u32,
-    },
+    /// Nobody knows: it may go well a little later. If the same message fails again and again, it is to blame.
+    Passing,
+    /// The same, and it is a lock that somebody holds.
+    Lock,
     /// The link: no message can be sent, and none is to blame, however often it fails.
     Link,
 }
@@ -51,6 +50,13 @@ pub enum Verdict {
         forget: bool,
     },
 }
+
+/// After so many failures in a row for reasons that may pass, a message is set aside. The worker backs off between them,
+/// for a minute in all.
+const ATTEMPTS: u32 = 10;
+
+/// The same where somebody holds a lock, for which the worker waits a second each time: ten minutes.
+const ATTEMPTS_AT_A_LOCK: u32 = 600;
 
 /// How often a message that can't be committed alone is tried.
 const ATTEMPTS_AT_COMMIT: u32 = 10;
@@ -117,7 +123,8 @@ impl Blame {
         self.size = 1;
         let is_to_blame = match fault {
             Fault::Message => true,
-            Fault::Passing { attempts } => self.count(id) >= attempts,
+            Fault::Passing => self.count(id) >= ATTEMPTS,
+            Fault::Lock => self.count(id) >= ATTEMPTS_AT_A_LOCK,
             Fault::Link => false,
         };
         if is_to_blame {

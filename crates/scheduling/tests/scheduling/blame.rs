@@ -2,7 +2,6 @@ use socketio_emitter_scheduling::blame::{Blame, Fault, Place, Verdict};
 
 const LATER: Verdict = Verdict::BackOff { forget: false };
 const LATER_ANEW: Verdict = Verdict::BackOff { forget: true };
-const PASSING: Fault = Fault::Passing { attempts: 3 };
 
 fn at(id: i64, before: usize) -> Place {
     Place::AtMessage { id, before }
@@ -28,17 +27,22 @@ fn a_message_that_fails_alone_is_set_aside_if_it_is_to_blame() {
 
 #[test]
 fn a_failure_that_may_pass_is_the_messages_after_so_many_in_a_row() {
-    let mut blame = Blame::new(100);
-    assert_eq!(blame.failed(PASSING, at(8, 0)), LATER);
-    assert_eq!(blame.failed(PASSING, at(8, 0)), LATER);
-    assert_eq!(blame.failed(PASSING, at(8, 0)), Verdict::SetAside);
+    for (fault, attempts) in [(Fault::Passing, 10), (Fault::Lock, 600)] {
+        let mut blame = Blame::new(100);
+        for _ in 1..attempts {
+            assert_eq!(blame.failed(fault, at(8, 0)), LATER);
+        }
+        assert_eq!(blame.failed(fault, at(8, 0)), Verdict::SetAside);
+    }
 }
 
 #[test]
 fn another_message_that_fails_begins_the_count_anew() {
     let mut blame = Blame::new(100);
-    for id in [8, 8, 9, 9, 8, 8] {
-        assert_eq!(blame.failed(PASSING, at(id, 0)), LATER);
+    for id in [8, 9, 8] {
+        for _ in 0..9 {
+            assert_eq!(blame.failed(Fault::Passing, at(id, 0)), LATER);
+        }
     }
 }
 
@@ -81,7 +85,7 @@ fn a_message_that_cannot_be_committed_alone_is_set_aside_at_the_tenth_time() {
 fn a_commit_that_may_go_well_later_sets_nothing_aside() {
     let mut blame = Blame::new(100);
     for _ in 0..10_000 {
-        assert_eq!(blame.failed(PASSING, at_commit(8, 1)), LATER_ANEW);
+        assert_eq!(blame.failed(Fault::Passing, at_commit(8, 1)), LATER_ANEW);
     }
 }
 

@@ -17,13 +17,6 @@ const QUEUE_USAGE: f64 = 0.5;
 /// leaves the queue full with nobody told to read it.
 const QUEUE_PART: usize = 4;
 
-/// After so many failures in a row for reasons that may pass, a message is set aside. The worker backs off between them,
-/// for a minute in all.
-const ATTEMPTS: u32 = 10;
-
-/// The same where somebody holds a lock, for which the worker waits a second each time: ten minutes.
-const ATTEMPTS_AT_A_LOCK: u32 = 600;
-
 /// What a transaction puts into Postgres's queue of notifications.
 #[derive(Debug, Default)]
 pub struct Notify {
@@ -77,11 +70,9 @@ impl Outlet for Notify {
         if at_commit && failure.is_limit_exceeded() {
             Fault::Link
         } else if failure.is_lock_timeout() {
-            Fault::Passing {
-                attempts: ATTEMPTS_AT_A_LOCK,
-            }
+            Fault::Lock
         } else if failure.is_transient() {
-            Fault::Passing { attempts: ATTEMPTS }
+            Fault::Passing
         } else {
             Fault::Message
         }
