@@ -12,24 +12,23 @@ use pgrx::prelude::*;
 use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
 use std::borrow::Cow;
 
-/// Makes a table's changes arrive in browsers: creates the triggers that emit them, or replaces
-/// those that it made under this name before.
+/// Sends a table's changes to clients: creates the triggers that emit them, or replaces those of an existing watch of this
+/// name.
 ///
-/// * `table_name`: a table, partitioned or not; the caller needs the right TRIGGER on it, and EXECUTE
-///   on `sio_emit_changes`.
-/// * `rooms`: templates such as `customer:$customer_id`; `'{}'` is every client of the namespace.
-/// * `event`, `left_event`: templates; `left_event` NULL (the default) tells nobody that a row left.
+/// * `table_name`: a table, partitioned or not. The caller needs the privileges TRIGGER on it and EXECUTE on
+///   `sio_emit_changes`.
+/// * `rooms`: templates such as `customer:$customer_id`; `'{}'` means every client of the namespace.
+/// * `event`, `left_event`: templates. With `left_event` NULL (the default), no event says that a row left a room.
 /// * `ns`: the namespace.
-/// * `payload`: `row`, `key` or `change`; `old`, of a change: `key` or `full`.
-/// * `columns`, `except_columns`: exact names; NULL (the default) is all columns.
-/// * `level`: `row`, or `statement`, which gathers `batch` rows into an event.
-/// * `ops`: of `insert`, `update`, `delete`, `truncate`.
-/// * `name`: of the watch and its triggers; NULL (the default) is `sio_watch`.
+/// * `payload`: `row`, `key` or `change`; `old`, for a change: `key` or `full`.
+/// * `columns`, `except_columns`: exact names; NULL (the default) means all columns.
+/// * `level`: `row`, or `statement`, which gathers `batch` rows into one event.
+/// * `ops`: any of `insert`, `update`, `delete`, `truncate`.
+/// * `name`: the name of the watch and its triggers; NULL (the default) means `sio_watch`.
 ///
-/// An update that changes no column's value emits nothing. Errors: 22004 for a NULL elsewhere, 22023
-/// for a value that isn't taken, 42703 for a column that isn't there, 55000 for a primary key that is
-/// missing, 42501 without the right, 42809 for what is no table, 42710 if a trigger that isn't of
-/// this watch has the name. Nothing was changed then.
+/// An update that changes no column's value emits nothing. Errors: 22004 for a NULL in any other parameter, 22023 for an invalid
+/// value, 42703 for a missing column, 55000 for a missing primary key, 42501 for a missing privilege, 42809 for an object that
+/// is not a table, 42710 if another trigger has the name. After an error, nothing has changed.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn sio_watch<'a>(
@@ -73,9 +72,9 @@ fn sio_watch<'a>(
     Ok(watch.create(level, &ops)?)
 }
 
-/// Drops the triggers that [`sio_watch`] made on a table, of one watch or of all of them (`name`
-/// NULL, the default), and answers the number of watches: 0 if there was none. Needs the table's
-/// ownership, as DROP TRIGGER does. `table_name` NULL is an error, 22004.
+/// Drops the triggers that [`sio_watch`] created on a table, of one watch or of all (`name` NULL, the default), and returns the
+/// number of watches dropped, 0 if there were none. Like DROP TRIGGER, this requires ownership of the table. `table_name` NULL
+/// raises 22004.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_unwatch<'a>(
     table_name: Option<Regclass>,
@@ -88,10 +87,10 @@ fn sio_unwatch<'a>(
     )?)
 }
 
-/// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` has them, taken apart.
+/// Returns what `sio_watches` shows of a trigger: its arguments, parsed from `pg_trigger.tgargs`.
 ///
-/// Never an error, because one trigger that somebody has written by hand would break the view for all: what can't be read
-/// is NULL, `name` where it is no watch.
+/// It never raises an error, because one trigger written by hand would then break the view for everyone: what cannot be read is
+/// NULL, and so is `name` if the trigger is not part of a watch.
 #[pg_extern(immutable, strict, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn _sio_declaration(
