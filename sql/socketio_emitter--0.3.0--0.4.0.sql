@@ -194,3 +194,38 @@ $block$;
 GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;
+
+-- The comments of this version.
+COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS
+    'Like sio_emit, with any number of arguments';
+COMMENT ON FUNCTION sio_emit_binary(text, text[], text, bytea, text[], boolean, boolean) IS
+    'Like sio_emit, with one binary argument';
+COMMENT ON FUNCTION sio_server_side_emit(text, text, jsonb, bytea[]) IS
+    'Sends an event to every Socket.IO server, when the transaction commits';
+COMMENT ON FUNCTION sio_server_side_emit_args(text, text, jsonb[], bytea[]) IS
+    'Like sio_server_side_emit, with any number of arguments';
+COMMENT ON FUNCTION sio_cleanup(interval) IS
+    'Deletes attachments older than max_age; returns their number';
+COMMENT ON FUNCTION sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
+    'Shows what sio_emit would send with these arguments; sends nothing';
+COMMENT ON FUNCTION sio_buffer(integer) IS
+    'Returns the placeholder for an element of binaries, counting from 0';
+COMMENT ON FUNCTION sio_emit_changes() IS
+    'Trigger function: emits the changes of its table as declared by its key=value arguments';
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+    'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
+COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+    'Drops triggers created by sio_watch; returns the number of watches dropped';
+COMMENT ON FUNCTION sio_deliver(integer) IS
+    'Sends messages waiting in the queue, when the transaction commits; returns their number';
+COMMENT ON FUNCTION sio_wait_delivered(interval) IS
+    'Waits until all messages committed before the call have left the queue; returns false on timeout';
+COMMENT ON FUNCTION sio_retry(bigint) IS
+    'Returns a failed message, or all, to the queue; returns their number';
+COMMENT ON FUNCTION sio_discard(bigint) IS
+    'Deletes a failed message, or all; returns their number';
+COMMENT ON VIEW @extschema@.sio_failed IS
+    'Failed messages (dead letters): see sio_retry and sio_discard';
+COMMENT ON VIEW @extschema@.sio_status IS
+    'State of queued delivery in this database, its background worker and the attachments table';
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';

@@ -204,7 +204,7 @@ SELECT id, queued_at, failed_at, sqlstate, error, channel,
     coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
 FROM @extschema@._sio_failed OFFSET 0;
 COMMENT ON VIEW @extschema@.sio_failed IS
-    'Queued messages that could not be sent: for sio_retry and sio_discard';
+    'Failed messages (dead letters): see sio_retry and sio_discard';
 
 -- One row. Tables are read with the rights of the view's owner, functions with those of whoever asks.
 CREATE VIEW @extschema@.sio_status AS
@@ -260,7 +260,7 @@ FROM @extschema@._sio_worker() worker
             AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
-    'How queued delivery does in this database, its background worker, and the attachments table';
+    'State of queued delivery in this database, its background worker and the attachments table';
 -- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
 ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
 ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
@@ -429,7 +429,7 @@ FROM (
 ) t
     CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
 WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Tables whose changes are emitted, as sio_watch was told';
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;
 /* </end connected objects> */
 
@@ -597,13 +597,13 @@ AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
 COMMENT ON FUNCTION sio_emit(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
     'Sends an event with one JSON argument, or none, to the clients in any of the rooms, when the transaction commits';
 COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS
-    'sio_emit with any number of arguments';
+    'Like sio_emit, with any number of arguments';
 COMMENT ON FUNCTION sio_emit_binary(text, text[], text, bytea, text[], boolean, boolean) IS
-    'sio_emit with one binary argument';
+    'Like sio_emit, with one binary argument';
 COMMENT ON FUNCTION sio_server_side_emit(text, text, jsonb, bytea[]) IS
-    'Raises an event on every Socket.IO server, when the transaction commits';
+    'Sends an event to every Socket.IO server, when the transaction commits';
 COMMENT ON FUNCTION sio_server_side_emit_args(text, text, jsonb[], bytea[]) IS
-    'sio_server_side_emit with any number of arguments';
+    'Like sio_server_side_emit, with any number of arguments';
 COMMENT ON FUNCTION sio_sockets_join(text, text[], text[], text[]) IS
     'Makes the sockets in any of the rooms join other rooms';
 COMMENT ON FUNCTION sio_sockets_leave(text, text[], text[], text[]) IS
@@ -611,25 +611,25 @@ COMMENT ON FUNCTION sio_sockets_leave(text, text[], text[], text[]) IS
 COMMENT ON FUNCTION sio_disconnect_sockets(text, text[], boolean, text[]) IS
     'Disconnects the sockets in any of the rooms';
 COMMENT ON FUNCTION sio_cleanup(interval) IS
-    'Deletes attachments older than max_age and returns how many';
+    'Deletes attachments older than max_age; returns their number';
 COMMENT ON FUNCTION sio_encode(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
-    'Shows what sio_emit with these arguments would send, and sends nothing';
+    'Shows what sio_emit would send with these arguments; sends nothing';
 COMMENT ON FUNCTION sio_buffer(integer) IS
-    'The placeholder that stands for an element of binaries, counted from 0';
+    'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
-    'Trigger function: emits what was done to the table, as its key=value arguments declare';
+    'Trigger function: emits the changes of its table as declared by its key=value arguments';
 COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
-    'Makes a table''s changes arrive in browsers: creates or replaces triggers of sio_emit_changes';
+    'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
 COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
-    'Drops the triggers that sio_watch made and returns the number of watches';
+    'Drops triggers created by sio_watch; returns the number of watches dropped';
 COMMENT ON FUNCTION sio_deliver(integer) IS
-    'Sends messages that wait in the queue, when the transaction commits, and returns how many';
+    'Sends messages waiting in the queue, when the transaction commits; returns their number';
 COMMENT ON FUNCTION sio_wait_delivered(interval) IS
-    'Waits until all messages committed before the call have left the queue; false when timeout is over';
+    'Waits until all messages committed before the call have left the queue; returns false on timeout';
 COMMENT ON FUNCTION sio_retry(bigint) IS
-    'Puts a failed message, or all, back into the queue and returns how many';
+    'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
-    'Deletes a failed message, or all, and returns how many';
+    'Deletes a failed message, or all; returns their number';
 /* </end connected objects> */
 
 /* <begin connected objects> */

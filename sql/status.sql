@@ -5,7 +5,7 @@ SELECT id, queued_at, failed_at, sqlstate, error, channel,
     coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
 FROM @extschema@._sio_failed OFFSET 0;
 COMMENT ON VIEW @extschema@.sio_failed IS
-    'Queued messages that could not be sent: for sio_retry and sio_discard';
+    'Failed messages (dead letters): see sio_retry and sio_discard';
 
 -- One row. Tables are read with the rights of the view's owner, functions with those of whoever asks.
 CREATE VIEW @extschema@.sio_status AS
@@ -61,7 +61,7 @@ FROM @extschema@._sio_worker() worker
             AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
-    'How queued delivery does in this database, its background worker, and the attachments table';
+    'State of queued delivery in this database, its background worker and the attachments table';
 -- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
 ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
 ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;

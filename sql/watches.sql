@@ -32,5 +32,5 @@ FROM (
 ) t
     CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
 WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Tables whose changes are emitted, as sio_watch was told';
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;

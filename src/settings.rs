@@ -52,8 +52,8 @@ static RESTART_DELAY: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 pub fn register() {
     TextSetting {
         name: guc::CHANNEL_PREFIX,
-        short: c"First part of the notification channel's name.",
-        long: c"Must equal the channelPrefix option of the servers' adapter.",
+        short: c"Sets the prefix of notification channel names.",
+        long: c"The value must equal the option channelPrefix of the servers' adapter.",
         setting: &CHANNEL_PREFIX,
         context: GucContext::Userset,
         check: check_channel_prefix,
@@ -61,8 +61,8 @@ pub fn register() {
     .register();
     GucRegistry::define_int_guc(
         c"socketio_emitter.payload_threshold",
-        c"Size from which on a message goes through the attachments table.",
-        c"Counted over the encoded message, in the database's encoding. NOTIFY itself takes no more than the maximum.",
+        c"Sets the minimum size of messages that go through the attachments table.",
+        c"The size is that of the encoded message in the database encoding. The maximum value is the limit of NOTIFY.",
         &PAYLOAD_THRESHOLD,
         1,
         PAYLOAD_LIMIT as i32,
@@ -71,8 +71,8 @@ pub fn register() {
     );
     TextSetting {
         name: guc::TABLE_NAME,
-        short: c"Table for binary and long messages.",
-        long: c"Must name the same table as the tableName option of the servers' adapter. Empty means socket_io_attachments; a name without a schema is looked up in the extension's schema only.",
+        short: c"Sets the table for binary and long messages.",
+        long: c"It must be the table of the option tableName of the servers' adapter. An empty value means socket_io_attachments. An unqualified name is looked up in the extension's schema only.",
         setting: &TABLE_NAME,
         context: GucContext::Suset,
         check: check_table_name,
@@ -80,16 +80,16 @@ pub fn register() {
     .register();
     GucRegistry::define_bool_guc(
         c"socketio_emitter.require_rooms",
-        c"Makes an empty list of rooms an error.",
-        c"Guards against a list that was computed wrongly and would reach every client.",
+        c"Rejects an empty list of rooms.",
+        c"This prevents a wrongly computed list from reaching every client.",
         &REQUIRE_ROOMS,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"socketio_emitter.max_binaries",
-        c"Most binaries in one event to clients.",
-        c"Must not exceed the option maxAttachments of the clients' parser. 0 means no limit.",
+        c"Sets the maximum number of binaries in one event to clients.",
+        c"The value must not exceed the option maxAttachments of the clients' parser. 0 means no limit.",
         &MAX_BINARIES,
         0,
         i32::MAX,
@@ -98,16 +98,16 @@ pub fn register() {
     );
     GucRegistry::define_enum_guc(
         c"socketio_emitter.delivery",
-        c"How messages leave a transaction.",
-        c"notify: it notifies when it commits. queue: it puts them into a table, from which the background worker, or sio_deliver, sends them after the commit.",
+        c"Selects how messages leave a transaction.",
+        c"With \"notify\", the transaction notifies when it commits. With \"queue\", it stores messages in a table, from which the background worker or sio_deliver sends them after the commit.",
         &DELIVERY,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"socketio_emitter.cleanup_interval",
-        c"Time between two cleanups of the attachments table by the background worker.",
-        c"0 turns them off.",
+        c"Sets the time between cleanups of the attachments table by the background worker.",
+        c"0 disables cleanups.",
         &CLEANUP_INTERVAL,
         0,
         i32::MAX,
@@ -116,8 +116,8 @@ pub fn register() {
     );
     GucRegistry::define_int_guc(
         c"socketio_emitter.restart_delay",
-        c"Time after the start of the server in which the background worker sends nothing.",
-        c"What is sent before the Socket.IO servers listen again, reaches nobody.",
+        c"Sets the time after server start during which the background worker sends nothing.",
+        c"Messages sent before the Socket.IO servers listen again reach nobody.",
         &RESTART_DELAY,
         0,
         i32::MAX,

@@ -14,18 +14,18 @@ use std::ffi::CStr;
 
 /// Sends an event with one argument, or none, to the clients in any of `rooms`.
 ///
-/// Part of the caller's transaction: delivered when it commits, in order, once per call, and never
-/// if it, or the savepoint around it, is rolled back.
+/// The event is part of the caller's transaction: it is delivered when the transaction commits, in order, once per call, and
+/// never if the transaction, or the enclosing savepoint, is rolled back.
 ///
-/// * `ns`: the namespace; a slash in front is added where it lacks.
-/// * `rooms`: `'{}'` is every client of the namespace; a client in several gets one copy. NULL or
-///   a NULL in it is an error, 22004.
-/// * `event`: not one of Socket.IO's own, 22023.
-/// * `payload`: NULL (the default) sends no argument; JSON null is `'null'::jsonb`.
-/// * `except_rooms`: clients in them get nothing.
-/// * `volatile`: clients that aren't ready to receive may miss the event.
-/// * `compress`: whether servers compress; NULL (the default) leaves it to them.
-/// * `binaries`: what `sio_buffer(n)` in the payload stands for; each must be named, 22023.
+/// * `ns`: the namespace; a missing leading slash is added.
+/// * `rooms`: `'{}'` means every client of the namespace. A client in several rooms receives one copy. NULL or a NULL element
+///   raises 22004.
+/// * `event`: a name that Socket.IO reserves raises 22023.
+/// * `payload`: NULL (the default) sends no argument; for a JSON null, use `'null'::jsonb`.
+/// * `except_rooms`: clients in these rooms receive nothing.
+/// * `volatile`: clients that are not ready to receive may miss the event.
+/// * `compress`: whether servers compress the event; NULL (the default) leaves it to them.
+/// * `binaries`: the values that `sio_buffer(n)` in the payload refers to; an unreferenced one raises 22023.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn sio_emit<'a>(
@@ -44,8 +44,7 @@ fn sio_emit<'a>(
     Ok(broadcast.send(c"sio_emit()", args.as_slice(), &context)?)
 }
 
-/// [`sio_emit`] with any number of arguments; an SQL NULL in `args` is a JSON null. `args` NULL is
-/// an error, 22004.
+/// Like [`sio_emit`], with any number of arguments. A NULL element of `args` is sent as JSON null; `args` NULL raises 22004.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn sio_emit_args<'a>(
@@ -64,8 +63,8 @@ fn sio_emit_args<'a>(
     Ok(broadcast.send(c"sio_emit_args()", &args, &context)?)
 }
 
-/// [`sio_emit`] with one binary argument, which clients get as a `Buffer` or `ArrayBuffer`.
-/// `payload` NULL is an error, 22004.
+/// Like [`sio_emit`], with one binary argument, which clients receive as a `Buffer` or `ArrayBuffer`. `payload` NULL raises
+/// 22004.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn sio_emit_binary<'a>(

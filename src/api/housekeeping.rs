@@ -7,11 +7,11 @@ use crate::pg::xact::transaction;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-/// Deletes attachments older than `max_age` and answers how many.
+/// Deletes attachments older than `max_age` and returns their number.
 ///
-/// Servers do the same at their `cleanupInterval` (30 seconds unless set); `max_age` should not be
-/// shorter than the time in which a server fetches a row. Rows that a server is deleting are left
-/// to it, without waiting. NULL is an error, 22004; a negative age too, 22023.
+/// Servers do the same at their `cleanupInterval` (30 seconds by default). `max_age` should not be shorter than the time that
+/// servers take to fetch a row. Rows that a server is deleting are skipped without waiting. NULL raises 22004, a negative age
+/// 22023.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_cleanup(max_age: default!(Option<Interval>, "'30 seconds'")) -> Result<i64, ErrorReport> {
     let max_age = params::required(max_age, "max_age")?;
@@ -19,7 +19,7 @@ fn sio_cleanup(max_age: default!(Option<Interval>, "'30 seconds'")) -> Result<i6
         return Err(ParameterError::Value {
             parameter: "max_age",
             value: format!("{} microseconds", max_age.as_micros()),
-            wanted: "zero or more",
+            wanted: "zero or greater",
         }
         .into());
     }

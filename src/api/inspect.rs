@@ -11,10 +11,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::ffi::CString;
 
-/// What `sio_emit` with these arguments would send now; sends nothing.
+/// Returns what `sio_emit` would send now with these arguments; sends nothing.
 ///
 /// * `channel`: the notification channel.
-/// * `message`: the message; in an attachment's, placeholders stand for the binaries.
+/// * `message`: the message; that of an attachment has placeholders instead of the binaries.
 /// * `bytes`: the size of the notification's text, or of the attachment's MessagePack.
 /// * `attachment`: whether the message would go through the attachments table.
 #[pg_extern(stable, parallel_restricted)]
@@ -57,9 +57,9 @@ fn sio_encode<'a>(
     Ok(TableIterator::once(row))
 }
 
-/// The placeholder for `binaries[num + 1]` of the same call: `{"_placeholder": true, "num": num}`.
+/// Returns the placeholder for `binaries[num + 1]` of the same call: `{"_placeholder": true, "num": num}`.
 ///
-/// NULL is an error, 22004; a negative number too, 22023.
+/// NULL raises 22004, a negative number 22023.
 #[pg_extern(immutable, parallel_safe)]
 fn sio_buffer(num: Option<i32>) -> Result<JsonbResult, ErrorReport> {
     let num = params::required(num, "num")?;
@@ -67,7 +67,7 @@ fn sio_buffer(num: Option<i32>) -> Result<JsonbResult, ErrorReport> {
         return Err(ParameterError::Value {
             parameter: "num",
             value: num.to_string(),
-            wanted: "0 or more",
+            wanted: "zero or greater",
         }
         .into());
     }

@@ -14,30 +14,30 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::time::Duration;
 
-/// Sends messages that wait in the queue, the oldest first, and answers how many.
+/// Sends messages that wait in the queue, oldest first, and returns their number.
 ///
-/// Part of the caller's transaction: they are delivered when it commits, and wait on if it is rolled
-/// back. Only one transaction of a database delivers at a time, others wait for it to end; so does
-/// the background worker. Messages that can't be sent are set aside (`sio_failed`) and not counted.
+/// The messages are delivered when the caller's transaction commits, and stay in the queue if it is rolled back. Only one
+/// transaction of a database delivers at a time; others, and the background worker, wait for it to end. Messages that cannot
+/// be sent become failed messages (dead letters, see `sio_failed`) and are not counted.
 ///
-/// * `max_messages`: NULL is an error, 22004; a negative number too, 22023.
+/// * `max_messages`: NULL raises 22004, a negative number 22023.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_deliver(max_messages: default!(Option<i32>, 10000)) -> Result<i64, ErrorReport> {
     let max = params::required(max_messages, "max_messages")?;
     let max = usize::try_from(max).map_err(|_| ParameterError::Value {
         parameter: "max_messages",
         value: max.to_string(),
-        wanted: "0 or more",
+        wanted: "zero or greater",
     })?;
     transaction::prevent_if_read_only(c"sio_deliver()");
     Ok(deliver::deliver::<Notify>(max)?)
 }
 
-/// Waits until the queue has been rid of all messages whose transactions had committed before the
-/// call; answers false if that takes longer than `timeout`.
+/// Waits until all messages whose transactions committed before the call have left the queue, and returns true; returns false
+/// if that takes longer than `timeout`.
 ///
-/// Messages of the caller's own transaction aren't committed and aren't waited for. Neither are
-/// those that were set aside. NULL is an error, 22004; a negative time too, 22023.
+/// It waits neither for messages of the caller's own transaction, which are not committed, nor for failed messages. NULL raises
+/// 22004, a negative interval 22023.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_wait_delivered(
     timeout: default!(Option<Interval>, "'30 seconds'"),
@@ -47,33 +47,32 @@ fn sio_wait_delivered(
         u64::try_from(microseconds.min(u64::MAX.into())).map_err(|_| ParameterError::Value {
             parameter: "timeout",
             value: format!("{microseconds} microseconds"),
-            wanted: "zero or more",
+            wanted: "zero or greater",
         })?;
     // Its snapshots don't tell which transactions are under way, and nothing is delivered there.
     transaction::prevent_during_recovery(c"sio_wait_delivered()");
     Ok(status::wait_delivered(Duration::from_micros(microseconds))?)
 }
 
-/// Puts a message that was set aside back into the queue, or all of them with NULL (the default);
-/// answers how many.
+/// Returns a failed message, or all with NULL (the default), to the queue; returns their number.
 ///
-/// * `id`: as `sio_failed` shows it. An unknown one is no error: the answer is 0.
+/// * `id`: as shown in `sio_failed`. An unknown id is not an error: the function returns 0.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_retry(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
     transaction::prevent_if_read_only(c"sio_retry()");
     Ok(failed::retry(id)?)
 }
 
-/// Deletes a message that was set aside, or all of them with NULL (the default); answers how many.
+/// Deletes a failed message, or all with NULL (the default); returns their number.
 ///
-/// * `id`: as `sio_failed` shows it. An unknown one is no error: the answer is 0.
+/// * `id`: as shown in `sio_failed`. An unknown id is not an error: the function returns 0.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_discard(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
     transaction::prevent_if_read_only(c"sio_discard()");
     Ok(failed::discard(id)?)
 }
 
-/// What `sio_status` shows of this database's background worker.
+/// Returns what `sio_status` shows of this database's background worker.
 #[pg_extern(volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn _sio_worker() -> TableIterator<
@@ -102,7 +101,7 @@ fn _sio_worker() -> TableIterator<
     ))
 }
 
-/// What `sio_status` shows of the queue: how many messages wait to be sent, and since when the oldest.
+/// Returns what `sio_status` shows of the queue: how many messages are waiting to be sent, and since when the oldest is.
 #[pg_extern(volatile, parallel_unsafe)]
 fn _sio_waiting() -> Result<
     TableIterator<
@@ -119,8 +118,8 @@ fn _sio_waiting() -> Result<
     Ok(TableIterator::once((queued, oldest)))
 }
 
-/// What `sio_status` shows of the attachments table: its rows and the bytes of their payloads. Both
-/// are null if there is no such table.
+/// Returns what `sio_status` shows of the attachments table: the number of its rows and the bytes of their payloads. Both are
+/// NULL if the table does not exist.
 #[pg_extern(volatile, parallel_unsafe)]
 fn _sio_attachments() -> TableIterator<
     'static,

@@ -10,10 +10,10 @@ use pgrx::prelude::*;
 use socketio_emitter_protocol::{Action, check_server_side_event};
 use std::ffi::CStr;
 
-/// Raises an event on every server of the namespace (`io.of(ns).on(event, …)`).
+/// Sends an event to every server of the namespace (`io.of(ns).on(event, …)`).
 ///
-/// Parameters as in `sio_emit`. Refuses, with 22023, the names that a server would take for its
-/// own: `connect`, `connection`, `new_namespace`.
+/// The parameters are those of `sio_emit`. The names that servers reserve, `connect`, `connection` and `new_namespace`, raise
+/// 22023.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_server_side_emit<'a>(
     ns: Option<Text<'a>>,
@@ -32,7 +32,7 @@ fn sio_server_side_emit<'a>(
     )?)
 }
 
-/// `sio_server_side_emit` with any number of arguments; an SQL NULL in `args` is a JSON null.
+/// Like `sio_server_side_emit`, with any number of arguments. A NULL element of `args` is sent as JSON null.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_server_side_emit_args<'a>(
     ns: Option<Text<'a>>,

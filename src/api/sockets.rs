@@ -11,10 +11,9 @@ use socketio_emitter_protocol::{Action, Target};
 use std::borrow::Cow;
 use std::ffi::CStr;
 
-/// Makes the sockets in any of `rooms`, less those in `except_rooms`, join `join_rooms`.
+/// Makes the sockets in any of `rooms`, except those in `except_rooms`, join `join_rooms`.
 ///
-/// `rooms '{}'`: every socket of the namespace. NULL for any parameter, or in a list, is an error,
-/// 22004.
+/// `rooms => '{}'` means every socket of the namespace. A parameter or an array element that is NULL raises 22004.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_sockets_join<'a>(
     ns: Option<Text<'a>>,
@@ -32,7 +31,7 @@ fn sio_sockets_join<'a>(
     )
 }
 
-/// Makes them leave `leave_rooms`; otherwise as [`sio_sockets_join`].
+/// Makes the sockets leave `leave_rooms`; otherwise like [`sio_sockets_join`].
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_sockets_leave<'a>(
     ns: Option<Text<'a>>,
@@ -50,7 +49,7 @@ fn sio_sockets_leave<'a>(
     )
 }
 
-/// Disconnects them from the namespace; with `close`, closes the connection below too.
+/// Disconnects the sockets from the namespace; with `close`, also closes the underlying connection.
 #[pg_extern(volatile, parallel_unsafe)]
 fn sio_disconnect_sockets<'a>(
     ns: Option<Text<'a>>,

@@ -64,7 +64,7 @@ fn warn_of_missing_queue() {
     if !WARNED.replace(true) {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
-            "messages are sent with NOTIFY although socketio_emitter.delivery is queue, because this database has no queue",
+            "sending messages with NOTIFY despite \"socketio_emitter.delivery\" being \"queue\", because this database has no queue",
             extension::NAME,
         )
         .set_hint("Run ALTER EXTENSION socketio_emitter UPDATE.")

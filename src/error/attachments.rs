@@ -40,7 +40,7 @@ impl AttachmentsError {
             Self::Missing { name } => (
                 Code::ERRCODE_UNDEFINED_TABLE,
                 format!("attachments table {name} does not exist"),
-                Some("Create it as the documentation of the servers' adapter says, or let the setting socketio_emitter.table_name name it.".to_owned()),
+                Some("Create it as described in the documentation of the servers' adapter, or set socketio_emitter.table_name to its name.".to_owned()),
             ),
             Self::NotATable { name } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
@@ -49,18 +49,18 @@ impl AttachmentsError {
             ),
             Self::RunsCode { name, what } => (
                 Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                format!("messages cannot be stored in attachments table {name} because of its {what}"),
-                Some("Messages are stored with the privileges of the table's owner, so nothing of the table may run code. Drop it, or set socketio_emitter.table_name to a table as the documentation of the servers' adapter creates it.".to_owned()),
+                format!("cannot store messages in attachments table {name} because of its {what}"),
+                Some("Messages are stored with the privileges of the table's owner, so storing a row must not run code. Drop it, or set socketio_emitter.table_name to a table created as described in the documentation of the servers' adapter.".to_owned()),
             ),
             Self::NoSequencePrivilege { name, sequence } => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for sequence {sequence}"),
-                Some(format!("The owner of attachments table {name} needs USAGE on it.")),
+                Some(format!("Grant USAGE on the sequence to the owner of attachments table {name}.")),
             ),
             Self::IdsExhausted { name } => (
                 Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-                format!("the next id of attachments table {name} is out of range for its type integer"),
-                Some("ALTER TABLE ... ALTER COLUMN id TYPE bigint.".to_owned()),
+                format!("next id of attachments table {name} is out of range for type integer"),
+                Some("Change the type with ALTER TABLE ... ALTER COLUMN id TYPE bigint.".to_owned()),
             ),
             Self::Shape {
                 name,
@@ -69,7 +69,7 @@ impl AttachmentsError {
             } => (
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("attachments table {name} has no column \"{column}\" of type {wanted}"),
-                Some("It must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
+                Some("The table must have the columns id bigint, created_at timestamptz and payload bytea.".to_owned()),
             ),
         };
         Description {

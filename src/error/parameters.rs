@@ -80,10 +80,10 @@ impl ParameterError {
             ),
             Self::NullElement { parameter, element } => (
                 Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-                format!("parameter \"{parameter}\" must not contain null, as its element {element} does"),
+                format!("parameter \"{parameter}\" must not contain nulls, but element {element} is null"),
                 (parameter == "rooms").then(|| {
-                    "If a room that is null means no room, leave it out with array_remove(rooms, NULL), \
-                     and don't emit when none remains: an empty list reaches every client."
+                    "To ignore null rooms, use array_remove(rooms, NULL), and do not emit if no room remains: \
+                     an empty list reaches every client."
                         .to_owned()
                 }),
             ),
@@ -92,7 +92,7 @@ impl ParameterError {
                 dimensions,
             } => (
                 Code::ERRCODE_ARRAY_ELEMENT_ERROR,
-                format!("parameter \"{parameter}\" must be a one-dimensional array, not one of {dimensions} dimensions"),
+                format!("parameter \"{parameter}\" must be a one-dimensional array, but has {dimensions} dimensions"),
                 None,
             ),
             Self::Value {
@@ -107,33 +107,33 @@ impl ParameterError {
             Self::ReservedEvent(ReservedEvent(event)) => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("parameter \"event\": \"{}\" is a reserved event name", shorten(&event)),
-                Some("Socket.IO raises events of this name itself; choose another.".to_owned()),
+                Some("Socket.IO emits events of this name itself. Choose another name.".to_owned()),
             ),
             Self::EmptyRooms => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                "parameter \"rooms\" must not be empty while socketio_emitter.require_rooms is on".to_owned(),
-                Some("An empty list reaches every client of the namespace; turn the setting off for a call that means it.".to_owned()),
+                "parameter \"rooms\" must not be empty when \"socketio_emitter.require_rooms\" is on".to_owned(),
+                Some("An empty list reaches every client of the namespace. To send to all of them, turn the setting off for the call.".to_owned()),
             ),
             Self::Placeholder { parameter, error } => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
                 match error {
                     PlaceholderError::NoSuchBinary { num, count } => format!(
-                        "parameter \"{parameter}\" has a placeholder with num {num}, but parameter \"binaries\" has {count} elements"
+                        "parameter \"{parameter}\" contains a placeholder with num {num}, but the number of elements in parameter \"binaries\" is {count}"
                     ),
                     PlaceholderError::Malformed => format!(
-                        "parameter \"{parameter}\" has a placeholder without an integer num, or with other keys beside it"
+                        "parameter \"{parameter}\" contains a placeholder without an integer num or with other keys"
                     ),
                     PlaceholderError::Unnamed { num } => format!(
-                        "parameter \"binaries\": no placeholder in \"{parameter}\" stands for element {}",
+                        "parameter \"{parameter}\" contains no placeholder for element {} of parameter \"binaries\"",
                         num + 1
                     ),
                 },
-                Some("sio_buffer(0) stands for binaries[1], sio_buffer(1) for binaries[2].".to_owned()),
+                Some("Use sio_buffer(0) as the placeholder for binaries[1], sio_buffer(1) for binaries[2].".to_owned()),
             ),
             Self::UndecodableKey { parameter } => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("parameter \"{parameter}\" has an object with the key \"{UNDECODABLE_KEY}\", which no server can decode from a binary or long message"),
-                Some("Leave the key out: jsonb - '__proto__' does at the top level.".to_owned()),
+                format!("parameter \"{parameter}\" contains the key \"{UNDECODABLE_KEY}\", which servers cannot decode in a binary or long message"),
+                Some("Remove the key. At the top level, use jsonb - '__proto__'.".to_owned()),
             ),
             Self::TooDeep { parameter } => (
                 Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -142,8 +142,8 @@ impl ParameterError {
             ),
             Self::TooManyBinaries { parameter, max } => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("parameter \"{parameter}\" has more binaries than the {max} of socketio_emitter.max_binaries"),
-                Some("Clients disconnect at a packet with more attachments than their parser's option maxAttachments, which is 10 unless set. Send several events; or raise that option in all clients and servers, then socketio_emitter.max_binaries (0 is no limit).".to_owned()),
+                format!("parameter \"{parameter}\" contains more binaries than \"socketio_emitter.max_binaries\" allows ({max})"),
+                Some("Clients disconnect at a packet with more attachments than the option maxAttachments of their parser, 10 by default. Send several events, or raise that option in all clients and servers, then socketio_emitter.max_binaries (0 for no limit).".to_owned()),
             ),
             Self::Encode(EncodeError::OutOfMemory) => (
                 Code::ERRCODE_OUT_OF_MEMORY,
@@ -153,7 +153,7 @@ impl ParameterError {
             Self::Encode(error @ EncodeError::TooLong { .. }) => (
                 Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 error.to_string(),
-                Some("Send it in parts, or send where clients can fetch it.".to_owned()),
+                Some("Send it in parts, or send a reference from which clients can fetch it.".to_owned()),
             ),
             Self::Encode(error @ EncodeError::Argument(_)) => {
                 (Code::ERRCODE_INTERNAL_ERROR, error.to_string(), None)
@@ -163,12 +163,12 @@ impl ParameterError {
                 encoding,
             } => (
                 Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-                format!("parameter \"{parameter}\" holds text that can't be converted between encoding {encoding} and UTF-8"),
+                format!("parameter \"{parameter}\" contains text that cannot be converted between encoding \"{encoding}\" and UTF-8"),
                 None,
             ),
             Self::CorruptJsonb { parameter } => (
                 Code::ERRCODE_DATA_CORRUPTED,
-                format!("parameter \"{parameter}\" is corrupt jsonb"),
+                format!("parameter \"{parameter}\" contains corrupt jsonb"),
                 None,
             ),
         };
@@ -182,9 +182,9 @@ impl ParameterError {
     fn null_hint(parameter: &str) -> Option<String> {
         let hint = match parameter {
             "rooms" => {
-                "'{}' reaches every client of the namespace; null is an error, so that a list that was computed wrongly reaches nobody."
+                "To reach every client of the namespace, use '{}'. Null is rejected so that a wrongly computed list reaches nobody."
             }
-            "args" => "'{}' sends the event without arguments.",
+            "args" => "To send the event without arguments, use '{}'.",
             _ => return None,
         };
         Some(hint.to_owned())

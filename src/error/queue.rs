@@ -17,13 +17,13 @@ impl QueueError {
         let (code, message, hint) = match self {
             Self::Missing => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "this database has no queue of socketio_emitter's, or one of another version".to_owned(),
-                Some("Run ALTER EXTENSION socketio_emitter UPDATE, or set socketio_emitter.delivery to notify.".to_owned()),
+                "queue of socketio_emitter is missing from this database or has an incompatible version".to_owned(),
+                Some("Run ALTER EXTENSION socketio_emitter UPDATE, or set socketio_emitter.delivery to \"notify\".".to_owned()),
             ),
             Self::Altered => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the table _sio_queue was altered".to_owned(),
-                Some("It must have the columns and the one index that the extension creates.".to_owned()),
+                "table \"_sio_queue\" has been altered".to_owned(),
+                Some("The table must have only the columns and the index that the extension creates.".to_owned()),
             ),
         };
         Description {

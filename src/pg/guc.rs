@@ -72,10 +72,10 @@ pub unsafe extern "C-unwind" fn check_channel_prefix(
     // SAFETY: Postgres hands a C string.
     let prefix = unsafe { CStr::from_ptr(*value) };
     if prefix.is_empty() {
-        return refuse(CHANNEL_PREFIX, prefix, c"It must not be empty: the servers' adapter takes an empty prefix for the default one.");
+        return refuse(CHANNEL_PREFIX, prefix, c"The prefix must not be empty: the servers' adapter replaces an empty prefix by its default.");
     }
     if prefix.count_bytes() + b"#/".len() > CHANNEL_LIMIT {
-        return refuse(CHANNEL_PREFIX, prefix, c"With \"#/\" behind it, it must fit into the name of a channel: 63 bytes in a usual build.");
+        return refuse(CHANNEL_PREFIX, prefix, c"The prefix followed by \"#/\" must fit into the name of a channel, 63 bytes in a default build.");
     }
     true
 }
@@ -94,7 +94,7 @@ pub unsafe extern "C-unwind" fn check_table_name(
         _ => refuse(
             TABLE_NAME,
             name,
-            c"It must be a table's name as SQL takes it, with or without a schema.",
+            c"The value must be a table name in SQL syntax, optionally qualified with a schema.",
         ),
     }
 }

@@ -120,7 +120,7 @@ impl Launcher {
         if self.launches.no_process(entry.index(), Instant::now()) {
             background::log_shortage(
                 SHORTAGE,
-                "Raise max_worker_processes and restart the server.",
+                "Increase \"max_worker_processes\" and restart the server.",
             );
         }
         false

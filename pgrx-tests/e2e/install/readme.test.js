@@ -56,6 +56,8 @@ test('the README\'s first watch and its own trigger reach the customer and nobod
     const { rows: [{ id }] } = await admin.query(
       `INSERT INTO orders (customer_id, status, total) VALUES (1, 'paid', 12.50) RETURNING id`,
     );
+    // Its own trigger queues since docs/queued-delivery.md altered the function.
+    await admin.query('SELECT sio_wait_delivered()');
     const [first, second, staff] = await received(admin, clients);
     const events = Object.fromEntries(first);
     assert.deepEqual(events, {

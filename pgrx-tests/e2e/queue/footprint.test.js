@@ -227,7 +227,7 @@ describe('beside queued delivery', () => {
   })) {
     it(`an index on ${what} is refused at the next emit, and nothing is written`, async () => {
       await admin.query(`CREATE ${index}`);
-      for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /_sio_queue was altered/ });
+      for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /"_sio_queue" has been altered/ });
       await admin.query('DROP INDEX theirs');
       await app.query(numbered(2));
       await delivered(admin);
@@ -238,7 +238,7 @@ describe('beside queued delivery', () => {
   it('a constraint that is checked at the commit, or excludes, is refused at the next emit', async () => {
     for (const constraint of ['UNIQUE (id) DEFERRABLE', 'EXCLUDE USING btree (id WITH =)']) {
       await admin.query(`ALTER TABLE _sio_queue ADD CONSTRAINT theirs ${constraint}`);
-      await assert.rejects(app.query(numbered(1)), { code: '55000', message: /_sio_queue was altered/ });
+      await assert.rejects(app.query(numbered(1)), { code: '55000', message: /"_sio_queue" has been altered/ });
       await admin.query('ALTER TABLE _sio_queue DROP CONSTRAINT theirs');
       await app.query(numbered(2));
       await delivered(admin);

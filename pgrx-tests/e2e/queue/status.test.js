@@ -109,7 +109,7 @@ if (PG_MAJOR >= 17) {
         await emit(20_000);
         const { rows } = await admin.query('SELECT sio_deliver(20000)::int AS sent');
         assert.ok(rows[0].sent > 0 && rows[0].sent < 20_000);
-        assert.deepEqual(notices, [`Postgres's notification queue has no room for more messages; ${rows[0].sent} were sent`]);
+        assert.deepEqual(notices, [`Postgres's notification queue has no room for more messages; messages sent: ${rows[0].sent}`]);
       });
       await delivered(admin);
       assert.equal((await listener.texts()).length, 20_000);

@@ -39,7 +39,7 @@ pub fn deliver<O: Outlet + Default>(max: usize) -> Result<i64, Error> {
         match drain.step::<Subtransactions>() {
             Step::Done(Progress::Sent { more: true }) | Step::Retry | Step::SetAside(_) => {}
             Step::Done(Progress::ListenersBehind) => {
-                pgrx::warning!("{}; {} were sent", O::NOT_READY, drain.delivered());
+                pgrx::warning!("{}; messages sent: {}", O::NOT_READY, drain.delivered());
                 return Ok(drain.delivered());
             }
             Step::Done(_) => return Ok(drain.delivered()),

@@ -74,12 +74,12 @@ fn warn_if_nobody_delivers() {
     if !ASKED.replace(true) && !session::will_deliver() {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
-            "no background worker delivers queued messages of this database",
+            "no background worker delivers the queued messages of this database",
             extension::NAME,
         )
         .set_hint(match session::status().state {
-            State::NotPreloaded => "Add socketio_emitter to shared_preload_libraries and restart the server, or call sio_deliver() regularly.",
-            _ => "The view sio_status and the server's log tell why; max_worker_processes may be too small.",
+            State::NotPreloaded => "Add socketio_emitter to \"shared_preload_libraries\" and restart the server, or call sio_deliver() regularly.",
+            _ => "Check the view sio_status and the server log for the reason. You might need to increase \"max_worker_processes\".",
         })
         .report(PgLogLevel::WARNING);
     }

@@ -7,7 +7,7 @@ import { until } from '../../../harness/wait.js';
 import { ATTACHMENTS } from './deployment.js';
 
 export default {
-  'any role that may connect': async ({ app, someone, may, mayNot, arrived }) => {
+  'any role that can connect': async ({ app, someone, may, mayNot, arrived }) => {
     await may('LISTEN "socket.io#/"');
     const overheard = [];
     someone.on('notification', ({ payload }) => overheard.push(JSON.parse(payload)));
@@ -22,7 +22,7 @@ export default {
     assert.deepEqual(await arrived(), [['confidential', 'text']]);
   },
 
-  'any role that may connect, too': async ({ app, someone, arrived }) => {
+  'any role that can connect, too': async ({ app, someone, arrived }) => {
     const { rows: [{ message }] } = await app.query(`SELECT message::text FROM sio_encode('/', '{}', 'forged', '1')`);
     await someone.query(`SELECT pg_notify('socket.io#/', $1)`, [message]);
     assert.deepEqual(await arrived(), [['forged', 1]]);
