@@ -8,7 +8,7 @@ use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::memory::Memory;
 use crate::pg::process::interrupt;
-use crate::pg::table::row::{Slot, Tuples};
+use crate::pg::table::row::{CopySlot, Slot, Tuples};
 use crate::pg::trigger::{Firing, Operation};
 use serde::ser::{Error as _, Serialize, SerializeSeq, Serializer};
 use socketio_emitter_batching::{About, Batches, Event, Limits, Row, Rows};
@@ -36,7 +36,7 @@ impl<'a> StatementBatches<'a> {
             encoder: Encoder {
                 plan,
                 operation,
-                slots: RefCell::new((firing.slot(), firing.slot())),
+                slots: RefCell::new((CopySlot::new(firing.slot()), CopySlot::new(firing.slot()))),
                 scratch: Memory::of_call(c"socketio_emitter rows"),
             },
         }
@@ -168,7 +168,7 @@ struct Encoder<'a> {
     plan: &'a Plan,
     operation: Operation,
     /// Where rows are put while they are read.
-    slots: RefCell<(Slot, Slot)>,
+    slots: RefCell<(CopySlot, CopySlot)>,
     /// What is allocated while a row is looked at.
     scratch: Memory,
 }

@@ -32,6 +32,7 @@ impl Tuples {
         // SAFETY: a slot of this kind keeps the tuple that was put in, which says its length first.
         unsafe {
             let tuple = (*slot.raw().cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
+            assert!(!tuple.is_null(), "there is a row in the slot");
             let length = (*tuple).t_len as usize;
             let words = length.div_ceil(size_of::<u64>());
             if self.words.capacity() - self.words.len() < words {
@@ -62,17 +63,27 @@ impl Tuples {
     }
 }
 
-impl Slot {
+/// A place for one copy at a time. Between two loads nothing reads it: the copies may have gone by then.
+#[derive(Debug)]
+pub struct CopySlot(Slot);
+
+impl CopySlot {
+    /// In that slot.
+    pub fn new(slot: Slot) -> Self {
+        Self(slot)
+    }
+
     /// Puts the copy's row in.
     pub fn load<'a>(&'a mut self, tuples: &'a Tuples, index: usize) -> Row<'a> {
         let words = tuples.words(index);
+        let slot = self.0.raw();
         // SAFETY: the words are an aligned copy of a minimal tuple, which the slot only reads; the
         // borrow keeps it where it is. Neither function raises an ERROR for a slot of this kind: they
         // set pointers and walk over the tuple.
         unsafe {
-            raw::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), self.raw(), false);
-            raw::fill(self.raw());
-            Row::in_slot(self.raw()).expect("just filled")
+            raw::ExecStoreMinimalTuple(words.as_ptr().cast_mut().cast(), slot, false);
+            raw::fill(slot);
+            Row::in_slot(slot).expect("just filled")
         }
     }
 }

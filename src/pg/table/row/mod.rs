@@ -6,7 +6,7 @@ mod slot;
 mod values;
 
 pub use comparison::Comparison;
-pub use copies::Tuples;
+pub use copies::{CopySlot, Tuples};
 pub use slot::Slot;
 pub(in crate::pg) use slot::raw;
 pub use values::Row;
