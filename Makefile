@@ -11,7 +11,7 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint bench harden build install package clean
+.PHONY: help demo test fresh lint bench harden all build install package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ bench: ## measure, beside plain NOTIFY and the official emitter
 
 harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
 	@scripts/harden $(PARTS)
+
+# What `pgxn install` asks for before it asks for install.
+all: build
 
 build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
 	@scripts/extension build "$(PG_CONFIG)" "$(PROFILE)"

@@ -17,7 +17,8 @@ mod worker;
 use pg::process::interrupt;
 use pgrx::prelude::*;
 
-pgrx::pg_module_magic!(name, version);
+// Written out: by the short form of pgrx 0.18.1, `version` becomes the name that pg_get_loaded_modules() of Postgres 18 shows.
+pgrx::pg_module_magic!(name = extension::C_NAME, version = extension::C_VERSION);
 
 extension_sql_file!("../sql/attachments.sql", name = "attachments", bootstrap);
 extension_sql_file!(
@@ -89,13 +90,5 @@ extern "C-unwind" fn _PG_init() {
 )]
 #[path = "../pgrx-tests/in_server.rs"]
 mod in_server;
-
-/// What `cargo pgrx test` asks of a crate.
 #[cfg(test)]
-pub mod pg_test {
-    pub fn setup(_options: Vec<&str>) {}
-
-    pub fn postgresql_conf_options() -> Vec<&'static str> {
-        vec![]
-    }
-}
+pub use in_server::pg_test;
