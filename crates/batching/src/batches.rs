@@ -1,4 +1,5 @@
-use crate::{About, Event, Limits};
+use crate::event::{About, Event};
+use crate::limits::Limits;
 use std::collections::HashMap;
 use std::rc::Rc;
 

@@ -1,10 +1,11 @@
 //! A declaration, read from its arguments, checked, and written.
 
+use crate::error::DeclarationError;
 use crate::given::{
     DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key, MAX_ARGUMENTS, MAX_ROOMS,
 };
-use crate::template::TemplateError;
-use crate::{DeclarationError, Template, identifier};
+use crate::identifier;
+use crate::template::{Template, TemplateError};
 use std::str::FromStr;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 

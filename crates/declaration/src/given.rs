@@ -1,6 +1,6 @@
 //! The `key=value` arguments: their keys, defaults and limits.
 
-use crate::DeclarationError;
+use crate::error::DeclarationError;
 use std::collections::BTreeMap;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 

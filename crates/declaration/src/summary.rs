@@ -1,8 +1,8 @@
 //! A declaration as it was written, whether or not it can be followed.
 
-use crate::arguments::batch;
+use crate::arguments::{Old, Payload, batch};
 use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key};
-use crate::{Old, Payload, identifier};
+use crate::identifier;
 
 /// What a trigger's arguments say, for those who look at it: texts as they were written, and the
 /// default for what wasn't.

@@ -1,6 +1,7 @@
 //! Containers: a header word, one `JEntry` word per child, then the children's data.
 
-use crate::{Corrupt, Numeric, u32_at};
+use crate::bytes::{Corrupt, u32_at};
+use crate::numeric::Numeric;
 
 // src/include/utils/jsonb.h: flags of a container's header.
 const COUNT_MASK: u32 = 0x0FFF_FFFF;

@@ -1,6 +1,6 @@
 //! From digits to base 10,000 to the nearest double.
 
-use crate::numeric::{BASE, four_digits};
+use crate::digit::{BASE, four_digits};
 
 /// A number above zero without leading zeros.
 #[derive(Debug, Clone, Copy)]

@@ -6,29 +6,12 @@
 //! Text comes as bytes in the *database's* encoding; numbers as Postgres's `numeric`.
 //! Damaged input yields [`Corrupt`], never a panic and never a read outside of the slice.
 
+mod bytes;
 mod container;
+mod digit;
 mod double;
 mod numeric;
 
+pub use bytes::Corrupt;
 pub use container::{Array, Object, Value, root};
 pub use numeric::{Decimal, Numeric};
-
-/// The bytes are no `jsonb`: an offset, a length or a type tag points nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Corrupt;
-
-impl std::fmt::Display for Corrupt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("corrupt jsonb")
-    }
-}
-
-impl std::error::Error for Corrupt {}
-
-fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Corrupt> {
-    let word = bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .ok_or(Corrupt)?;
-    Ok(u32::from_ne_bytes(*word))
-}

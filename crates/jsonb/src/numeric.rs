@@ -1,8 +1,9 @@
 //! Postgres's `numeric`: sign, scale, and digits to base 10,000
 //! (`src/backend/utils/adt/numeric.c`, `struct NumericData`).
 
+use crate::bytes::{Corrupt, u32_at};
+use crate::digit::{BASE, four_digits};
 use crate::double::Significant;
-use crate::{Corrupt, u32_at};
 
 // numeric.c: the two high bits of the first header word.
 const FLAGS: u16 = 0xC000;
@@ -17,9 +18,6 @@ const SHORT_SCALE_SHIFT: u32 = 7;
 const SHORT_WEIGHT_SIGN: u16 = 0x0040;
 const SHORT_WEIGHT: u16 = 0x003F;
 const LONG_SCALE: u16 = 0x3FFF;
-
-/// Of a stored digit.
-pub(crate) const BASE: i64 = 10_000;
 
 /// What a column of type `numeric` holds, which JSON has less of.
 #[derive(Debug, Clone, Copy)]
@@ -171,20 +169,6 @@ impl<'a> Numeric<'a> {
             .ok()
             .and_then(|place| self.digits.get(place))
             .map_or(0, |digit| u16::from_ne_bytes(*digit))
-    }
-}
-
-/// A stored digit with its leading zeros.
-pub(crate) struct FourDigits([u8; 4]);
-
-pub(crate) fn four_digits(digit: u16) -> FourDigits {
-    let decimal = |unit: u16| b'0' + (digit / unit % 10) as u8;
-    FourDigits([decimal(1000), decimal(100), decimal(10), decimal(1)])
-}
-
-impl FourDigits {
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("decimal digits are ASCII")
     }
 }
 

@@ -1,7 +1,9 @@
 //! From a message to bytes.
 
+use crate::error::EncodeError;
+use crate::identity::UID;
 use crate::limited::{Host, Limited, Stopped};
-use crate::{EncodeError, Message, UID};
+use crate::message::Message;
 use serde::Serialize;
 
 /// The message as JSON, the text of a notification. UTF-8.

@@ -10,6 +10,7 @@
 
 mod encode;
 mod error;
+mod identity;
 mod limited;
 mod message;
 mod names;
@@ -18,6 +19,7 @@ mod placeholder;
 
 pub use encode::{header, header_start, to_json, to_msgpack};
 pub use error::EncodeError;
+pub use identity::{SOURCE, UID};
 pub use limited::Host;
 pub use message::{Action, Flags, Message, Target};
 pub use names::{
@@ -25,14 +27,6 @@ pub use names::{
 };
 pub use number::Number;
 pub use placeholder::{Binaries, PLACEHOLDER_KEY, PLACEHOLDER_NUM, PlaceholderError};
-
-/// The sender's name that servers don't count as a node of the cluster (`EMITTER_UID`).
-pub const UID: &str = "emitter";
-
-/// The mark without which the workers of a Node cluster drop a message: the primary
-/// (`setupPrimary` of the adapter, 0.4.0 on) forwards it as it is, and `@socket.io/cluster-adapter`
-/// in the workers looks for this under `source` (`MESSAGE_SOURCE`). Other adapters ignore it.
-pub const SOURCE: &str = "_sio_adapter";
 
 /// The key of a JSON object that `@msgpack/msgpack` refuses to decode: the whole attachment would
 /// be lost in every server.

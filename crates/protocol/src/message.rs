@@ -1,6 +1,6 @@
 //! The message: who sends, to which namespace, what the servers shall do.
 
-use crate::{SOURCE, UID};
+use crate::identity::{SOURCE, UID};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 use std::borrow::Cow;
 
