@@ -197,7 +197,7 @@ AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 --   api::queue::_sio_waiting
 --   api::queue::_sio_attachments
 
--- Messages that were set aside because they couldn't be sent. OFFSET 0 makes it a view that nobody can write through,
+-- Messages that could not be sent (dead letters). OFFSET 0 makes it a view that nobody can write through,
 -- whatever is granted.
 CREATE VIEW @extschema@.sio_failed AS
 SELECT id, queued_at, failed_at, sqlstate, error, channel,
@@ -206,7 +206,7 @@ FROM @extschema@._sio_failed OFFSET 0;
 COMMENT ON VIEW @extschema@.sio_failed IS
     'Failed messages (dead letters): see sio_retry and sio_discard';
 
--- One row. Tables are read with the rights of the view's owner, functions with those of whoever asks.
+-- One row. Tables are read with the privileges of the view's owner, functions are called with those of the caller.
 CREATE VIEW @extschema@.sio_status AS
 SELECT
     worker.delivery,

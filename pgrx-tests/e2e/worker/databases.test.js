@@ -60,11 +60,9 @@ describe('the worker of a database', () => {
     await postgres.restart();
     admin = await postgres.connect();
     for (const name of ['postgres', 'first', 'second']) await untilWorker(admin, { database: name });
-    await until('no probe is left', async () => (await processes(admin)).length === 4);
-    assert.deepEqual(
-      (await processes(admin)).map(({ type, database: of }) => [type, of]),
-      [['launcher', null], ['worker', 'first'], ['worker', 'postgres'], ['worker', 'second']],
-    );
+    // Probes of the others come and go.
+    const there = async () => (await processes(admin)).map(({ type, database: of }) => `${type} ${of}`).join(', ');
+    await until('the workers are there, and no probe', async () => await there() === 'launcher null, worker first, worker postgres, worker second');
     for (const name of ['without', 'first', 'second']) await postgres.dropDatabase(name);
   });
 
