@@ -166,13 +166,15 @@ impl Entry {
     /// Tells the worker that something was committed. False if the entry isn't this database's any more.
     pub fn wake(&self, database: Oid) -> bool {
         let cell = self.cell();
-        let is_to_ring = cell.wakeup.committed();
+        // Whoever's worker it is: it counts as awake from now on, and no later commit would ring.
+        let rings = cell.wakeup.committed();
+        if rings {
+            cell.worker.ring();
+        }
         if self.database() != Some(database) {
             return false;
         }
-        if is_to_ring {
-            cell.worker.ring();
-        } else if self.pid().is_none() {
+        if !rings && self.pid().is_none() {
             self.want_worker();
         }
         true
