@@ -126,6 +126,28 @@ describe('the worker of a database', () => {
     assert.equal(await untilWorker(admin), pid);
   });
 
+  it('of another database, which has got a session\'s place in shared memory, still hears of its own commits', async () => {
+    await (await database('earlier')).end();
+    const session = await queueing(postgres, { database: 'earlier', user: 'postgres' });
+    await untilWorker(admin, { database: 'earlier' });
+    await session.query(`SELECT sio_emit('/', '{}', 'e', '1')`);
+    await session.query('DROP EXTENSION socketio_emitter');
+    await until('its worker has left', async () => !(await processes(admin)).some(({ database: of }) => of === 'earlier'));
+    await (await database('later')).end();
+    const heir = await queueing(postgres, { database: 'later', user: 'postgres' });
+    await heir.query(`SELECT sio_emit('/', '{}', 'e', '1')`);
+    await untilWorker(admin, { database: 'later' });
+    await heir.query(`SELECT sio_wait_delivered('60 seconds'), pg_sleep(3)`);
+    await session.query('CREATE EXTENSION socketio_emitter');
+    await heir.query(`SELECT pg_sleep(3)`);
+    await heir.query(`SELECT sio_emit('/', '{}', 'e', '2')`);
+    // Of itself it looks after a minute.
+    assert.equal((await heir.query(`SELECT sio_wait_delivered('15 seconds') AS done`)).rows[0].done, true);
+    await session.end();
+    await heir.end();
+    for (const name of ['earlier', 'later']) await postgres.dropDatabase(name);
+  });
+
   it('is in nobody\'s way who renames a database or copies it; the copy gets one when it emits', async (t) => {
     const session = await database('original');
     await untilWorker(admin, { database: 'original' });
