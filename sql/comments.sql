@@ -1,4 +1,5 @@
--- What \df+ shows.
+-- What \df+ and the like show.
+COMMENT ON SCHEMA _sio IS 'Internal to socketio_emitter';
 COMMENT ON FUNCTION sio_emit(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
     'Sends an event with one JSON argument, or none, to the clients in any of the rooms, when the transaction commits';
 COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS

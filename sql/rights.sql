@@ -22,6 +22,9 @@ BEGIN
                     CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relowner,
                     oid::pg_catalog.regclass::pg_catalog.text, relacl
                 FROM pg_catalog.pg_class
+                UNION ALL
+                SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, 'SCHEMA', nspowner, pg_catalog.quote_ident(nspname), nspacl
+                FROM pg_catalog.pg_namespace
             ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
             pg_catalog.aclexplode(o.acl) a
         WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner
@@ -31,7 +34,7 @@ BEGIN
 END
 $block$;
 -- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
-GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;

@@ -1,7 +1,46 @@
--- Views that nobody can write through, watches read by the parser that the triggers use, and who delivers.
+-- What is internal has a schema of its own; views that nobody can write through; watches read by the parser that the triggers use;
+-- who delivers.
+
+-- What is internal is apart from what users call and from their own tables: tools that compare a schema with an application's
+-- models (Prisma, Drizzle) look at the application's schemas only. It has a name of its own, because the extension can be in a
+-- schema that others use.
+CREATE SCHEMA _sio;
+COMMENT ON SCHEMA _sio IS 'Internal to socketio_emitter';
+
+ALTER TABLE @extschema@._sio_queue SET SCHEMA _sio;
+ALTER TABLE @extschema@._sio_sent SET SCHEMA _sio;
+ALTER TABLE @extschema@._sio_failed SET SCHEMA _sio;
+ALTER TABLE @extschema@._sio_totals SET SCHEMA _sio;
+ALTER SEQUENCE @extschema@._sio_queue_id SET SCHEMA _sio;
+ALTER TABLE _sio._sio_queue RENAME TO queue;
+ALTER TABLE _sio._sio_sent RENAME TO sent;
+ALTER TABLE _sio._sio_failed RENAME TO failed;
+ALTER TABLE _sio._sio_totals RENAME TO totals;
+ALTER SEQUENCE _sio._sio_queue_id RENAME TO queue_id;
+ALTER INDEX _sio._sio_queue_xid RENAME TO queue_xid;
+ALTER FUNCTION @extschema@._sio_worker() SET SCHEMA _sio;
+ALTER FUNCTION @extschema@._sio_waiting() SET SCHEMA _sio;
+ALTER FUNCTION @extschema@._sio_attachments() SET SCHEMA _sio;
+ALTER FUNCTION _sio._sio_worker() RENAME TO worker;
+ALTER FUNCTION _sio._sio_waiting() RENAME TO waiting;
+ALTER FUNCTION _sio._sio_attachments() RENAME TO attachments;
+
+-- A subscription's initial copy, FOR ALL TABLES, would bring the messages that wait on the publisher, whose own worker sends
+-- them. The library writes without triggers; what a subscription writes fires these.
+CREATE FUNCTION _sio.ignore_copies() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS 'BEGIN RETURN NULL; END';
+COMMENT ON FUNCTION _sio.ignore_copies() IS 'Trigger function: keeps rows of another server out of the queue';
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.queue FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.sent FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.failed FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.totals FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+ALTER TABLE _sio.queue ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.sent ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.failed ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 -- Takes a trigger's arguments apart for sio_watches.
-CREATE  FUNCTION "_sio_declaration"(
+CREATE  FUNCTION _sio."declaration"(
 	"arguments" bytea /* Bytea < '_ > */
 ) RETURNS TABLE (
 	"name" text,  /* Option < TextResult > */
@@ -18,6 +57,12 @@ CREATE  FUNCTION "_sio_declaration"(
 IMMUTABLE STRICT PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+
+-- What sio_status shows of the library.
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 
 CREATE OR REPLACE VIEW @extschema@.sio_watches AS
 SELECT t.tgrelid::pg_catalog.regclass AS table_name,
@@ -50,16 +95,16 @@ FROM (
         AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
     GROUP BY tgrelid, tgargs
 ) t
-    CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
 WHERE d.name IS NOT NULL;
 
 -- OFFSET 0: nobody can write through it, whatever is granted.
 CREATE OR REPLACE VIEW @extschema@.sio_failed AS
 SELECT id, queued_at, failed_at, sqlstate, error, channel,
     coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
-FROM @extschema@._sio_failed OFFSET 0;
+FROM _sio.failed OFFSET 0;
 
--- Two columns more: the session that delivers.
+-- Four columns more: the session that delivers, and the versions.
 CREATE OR REPLACE VIEW @extschema@.sio_status AS
 SELECT
     worker.delivery,
@@ -73,7 +118,7 @@ SELECT
     newest.at AS last_error_at,
     queue.queued,
     pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
-    (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
+    (SELECT pg_catalog.count(*) FROM _sio.failed) AS failed,
     coalesce(totals.delivered, 0) AS delivered_total,
     coalesce(totals.failed, 0) AS failed_total,
     coalesce(totals.batches, 0) AS batches_total,
@@ -81,16 +126,18 @@ SELECT
     attachments.attachment_bytes,
     pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
     holder.pid AS delivering_session_pid,
-    holder.since AS delivering_since
-FROM @extschema@._sio_worker() worker
-    CROSS JOIN @extschema@._sio_attachments() attachments
-    CROSS JOIN @extschema@._sio_waiting() queue
-    LEFT JOIN @extschema@._sio_totals totals ON true
+    holder.since AS delivering_since,
+    _sio.library_version() AS library_version,
+    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'socketio_emitter') AS extension_version
+FROM _sio.worker() worker
+    CROSS JOIN _sio.attachments() attachments
+    CROSS JOIN _sio.waiting() queue
+    LEFT JOIN _sio.totals totals ON true
     LEFT JOIN LATERAL (
         SELECT error, at
         FROM (SELECT worker.last_error, worker.last_error_at
             UNION ALL
-            (SELECT error, failed_at FROM @extschema@._sio_failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
+            (SELECT error, failed_at FROM _sio.failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
         WHERE at IS NOT NULL
         ORDER BY at DESC LIMIT 1) newest ON true
     -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
@@ -109,26 +156,26 @@ FROM @extschema@._sio_worker() worker
                 SELECT oid FROM pg_catalog.pg_database
                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '_sio.queue'::pg_catalog.regclass::pg_catalog.oid
             AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 
 -- One row each: by the default estimate of 1,000 Postgres would compile the plans of their views.
-ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
-ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
-ALTER FUNCTION @extschema@._sio_attachments() ROWS 1;
-ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;
+ALTER FUNCTION _sio.worker() ROWS 1;
+ALTER FUNCTION _sio.waiting() ROWS 1;
+ALTER FUNCTION _sio.attachments() ROWS 1;
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 -- What carries a message to the servers: null is NOTIFY.
-ALTER TABLE @extschema@._sio_queue ADD COLUMN outlet text;
-ALTER TABLE @extschema@._sio_failed ADD COLUMN outlet text;
+ALTER TABLE _sio.queue ADD COLUMN outlet text;
+ALTER TABLE _sio.failed ADD COLUMN outlet text;
 
 -- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
 -- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
-ALTER TABLE @extschema@._sio_queue ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.sent ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.failed ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.totals ENABLE ROW LEVEL SECURITY;
 
 -- Without a replica identity a publication of all tables stops the cleanup, the servers' and ours. A table that was here first
 -- is its owner's affair.
@@ -177,10 +224,14 @@ BEGIN
                     CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'S' ELSE 'r' END,
                     relowner, relnamespace, oid::pg_catalog.regclass::pg_catalog.text, relacl
                 FROM pg_catalog.pg_class
+                UNION ALL
+                SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, 'SCHEMA', 'n', nspowner, 0::pg_catalog.oid,
+                    pg_catalog.quote_ident(nspname), nspacl
+                FROM pg_catalog.pg_namespace
             ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
             pg_catalog.aclexplode(o.acl) a
         WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner
-            AND (o.name OPERATOR(pg_catalog.~~) '%\_sio\_declaration(%' OR EXISTS (
+            AND (o.name OPERATOR(pg_catalog.=) ANY (ARRAY['_sio.declaration(bytea)', '_sio.ignore_copies()', '_sio.library_version()']) OR EXISTS (
                 SELECT FROM pg_catalog.pg_default_acl g, pg_catalog.aclexplode(g.defaclacl) given
                 WHERE g.defaclrole OPERATOR(pg_catalog.=) o.owner
                     AND g.defaclnamespace OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, o.namespace])
@@ -191,9 +242,9 @@ BEGIN
     END LOOP;
 END
 $block$;
-GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
-GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;
 
 -- The comments of this version.
 COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS

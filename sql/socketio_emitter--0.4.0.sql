@@ -49,225 +49,6 @@ $block$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
--- requires:
---   attachments
-
--- What waits to be sent, with socketio_emitter.delivery = queue. All of these tables are written and read by the
--- library itself, without SQL, and are nobody's. They hold no configuration, so pg_dump leaves their rows out.
-CREATE SEQUENCE @extschema@._sio_queue_id;
-CREATE TABLE @extschema@._sio_queue (
-    xid xid8 NOT NULL, -- the transaction that emitted
-    id bigint NOT NULL, -- from _sio_queue_id, the order of delivery
-    queued_at timestamptz NOT NULL,
-    attachments_table regclass, -- null for a notification
-    channel text NOT NULL,
-    message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
-    payload bytea, -- of the attachment
-    outlet text -- what carries it to the servers: null is NOTIFY
-) USING heap WITH (
-    -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, and
-    -- never leaves their line pointers behind: so a table that has become large while a snapshot was held is cut
-    -- off behind its last rows.
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_cost_delay = 0,
-    autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647,
-    vacuum_index_cleanup = on, toast.vacuum_index_cleanup = on,
-    toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50,
-    toast.autovacuum_vacuum_cost_delay = 0
-);
--- A notification is shorter than a page; payloads are MessagePack on its way to another table.
-ALTER TABLE @extschema@._sio_queue
-    ALTER COLUMN channel SET STORAGE PLAIN,
-    ALTER COLUMN message SET STORAGE PLAIN,
-    ALTER COLUMN payload SET STORAGE EXTERNAL,
-    REPLICA IDENTITY NOTHING;
-CREATE INDEX _sio_queue_xid ON @extschema@._sio_queue (xid);
-
--- Batches that the background worker has sent and whose messages it keeps in the queue for a moment longer: a crash of
--- the server may come between the notification and its arrival.
-CREATE TABLE @extschema@._sio_sent (
-    incarnation bigint NOT NULL, -- of the server's shared memory: a crash makes another one
-    sent_at timestamptz NOT NULL,
-    ids text NOT NULL -- like 1-5,7
-) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
-ALTER TABLE @extschema@._sio_sent REPLICA IDENTITY NOTHING;
-
-CREATE TABLE @extschema@._sio_failed (
-    id bigint NOT NULL,
-    queued_at timestamptz NOT NULL,
-    attachments_table regclass,
-    channel text NOT NULL,
-    message text NOT NULL,
-    payload bytea,
-    failed_at timestamptz NOT NULL,
-    sqlstate text NOT NULL,
-    error text NOT NULL,
-    outlet text
-) USING heap;
-ALTER TABLE @extschema@._sio_failed REPLICA IDENTITY NOTHING;
-
--- One row, replaced with each batch.
-CREATE TABLE @extschema@._sio_totals (
-    delivered bigint NOT NULL,
-    failed bigint NOT NULL,
-    batches bigint NOT NULL
-) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
-ALTER TABLE @extschema@._sio_totals REPLICA IDENTITY NOTHING;
-INSERT INTO @extschema@._sio_totals VALUES (0, 0, 0);
-
-COMMENT ON TABLE @extschema@._sio_queue IS 'Socket.IO messages that wait to be sent';
-COMMENT ON TABLE @extschema@._sio_sent IS 'Which of the waiting Socket.IO messages have just been sent';
-COMMENT ON TABLE @extschema@._sio_failed IS 'Socket.IO messages that could not be sent: see sio_failed';
-COMMENT ON TABLE @extschema@._sio_totals IS 'How many messages have been sent from the queue: see sio_status';
-
--- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
--- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
-ALTER TABLE @extschema@._sio_queue ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_sent ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_failed ENABLE ROW LEVEL SECURITY;
-ALTER TABLE @extschema@._sio_totals ENABLE ROW LEVEL SECURITY;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::_sio_attachments
-CREATE  FUNCTION "_sio_attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::_sio_declaration
-CREATE  FUNCTION "_sio_declaration"(
-	"arguments" bytea /* Bytea < '_ > */
-) RETURNS TABLE (
-	"name" text,  /* Option < TextResult > */
-	"ns" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"event" text,  /* TextResult */
-	"payload" text,  /* TextResult */
-	"old" text,  /* TextResult */
-	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
-)
-IMMUTABLE STRICT PARALLEL SAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::_sio_waiting
-CREATE  FUNCTION "_sio_waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::_sio_worker
-CREATE  FUNCTION "_sio_worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   queue
---   api::queue::_sio_worker
---   api::queue::_sio_waiting
---   api::queue::_sio_attachments
-
--- Messages that could not be sent (dead letters). OFFSET 0 makes it a view that nobody can write through,
--- whatever is granted.
-CREATE VIEW @extschema@.sio_failed AS
-SELECT id, queued_at, failed_at, sqlstate, error, channel,
-    coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
-FROM @extschema@._sio_failed OFFSET 0;
-COMMENT ON VIEW @extschema@.sio_failed IS
-    'Failed messages (dead letters): see sio_retry and sio_discard';
-
--- One row. Tables are read with the privileges of the view's owner, functions are called with those of the caller.
-CREATE VIEW @extschema@.sio_status AS
-SELECT
-    worker.delivery,
-    worker.pid AS worker_pid,
-    CASE
-        WHEN holder.virtualtransaction IS NULL THEN worker.state
-        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
-        ELSE pg_catalog.format('session %s delivers', holder.pid)
-    END AS worker_state,
-    newest.error AS last_error,
-    newest.at AS last_error_at,
-    queue.queued,
-    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
-    (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
-    coalesce(totals.delivered, 0) AS delivered_total,
-    coalesce(totals.failed, 0) AS failed_total,
-    coalesce(totals.batches, 0) AS batches_total,
-    attachments.attachments,
-    attachments.attachment_bytes,
-    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
-    holder.pid AS delivering_session_pid,
-    holder.since AS delivering_since
-FROM @extschema@._sio_worker() worker
-    CROSS JOIN @extschema@._sio_attachments() attachments
-    CROSS JOIN @extschema@._sio_waiting() queue
-    LEFT JOIN @extschema@._sio_totals totals ON true
-    LEFT JOIN LATERAL (
-        SELECT error, at
-        FROM (SELECT worker.last_error, worker.last_error_at
-            UNION ALL
-            (SELECT error, failed_at FROM @extschema@._sio_failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
-        WHERE at IS NOT NULL
-        ORDER BY at DESC LIMIT 1) newest ON true
-    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
-    -- be_the_deliverer in src/delivery/queue/mod.rs.
-    LEFT JOIN LATERAL (
-        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
-        FROM pg_catalog.pg_locks l
-            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
-            -- A prepared transaction has no process; its number is that of another lock.
-            LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL
-                AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
-                AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
-            LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
-        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
-            AND l.database OPERATOR(pg_catalog.=) (
-                SELECT oid FROM pg_catalog.pg_database
-                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
-            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
-            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
-        LIMIT 1) holder ON true;
-COMMENT ON VIEW @extschema@.sio_status IS
-    'State of queued delivery in this database, its background worker and the attachments table';
--- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
-ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
-ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
-ALTER FUNCTION @extschema@._sio_attachments() ROWS 1;
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/inspect.rs
 -- socketio_emitter::api::inspect::sio_buffer
 CREATE  FUNCTION "sio_buffer"(
@@ -387,50 +168,6 @@ CREATE  FUNCTION "sio_emit_changes"(
 STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_emit_changes_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -570,6 +307,301 @@ AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/mod.rs
+CREATE SCHEMA IF NOT EXISTS _sio; /* socketio_emitter::api::_sio */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   attachments
+--   api::_sio
+
+-- What waits to be sent, with socketio_emitter.delivery = queue. All of these tables are written and read by the
+-- library itself, without SQL, and are nobody's. They hold no configuration, so pg_dump leaves their rows out.
+CREATE SEQUENCE _sio.queue_id;
+CREATE TABLE _sio.queue (
+    xid xid8 NOT NULL, -- the transaction that emitted
+    id bigint NOT NULL, -- from _sio.queue_id, the order of delivery
+    queued_at timestamptz NOT NULL,
+    attachments_table regclass, -- null for a notification
+    channel text NOT NULL,
+    message text NOT NULL, -- the notification's text; of an attachment, its beginning, up to the row's id
+    payload bytea, -- of the attachment
+    outlet text -- what carries it to the servers: null is NOTIFY
+) USING heap WITH (
+    -- Its rows live for a second: whenever autovacuum comes by, nearly all are dead. It comes for few, too, and
+    -- never leaves their line pointers behind: so a table that has become large while a snapshot was held is cut
+    -- off behind its last rows.
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647,
+    vacuum_index_cleanup = on, toast.vacuum_index_cleanup = on,
+    toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50,
+    toast.autovacuum_vacuum_cost_delay = 0
+);
+-- A notification is shorter than a page; payloads are MessagePack on its way to another table.
+ALTER TABLE _sio.queue
+    ALTER COLUMN channel SET STORAGE PLAIN,
+    ALTER COLUMN message SET STORAGE PLAIN,
+    ALTER COLUMN payload SET STORAGE EXTERNAL,
+    REPLICA IDENTITY NOTHING;
+CREATE INDEX queue_xid ON _sio.queue (xid);
+
+-- Batches that the background worker has sent and whose messages it keeps in the queue for a moment longer: a crash of
+-- the server may come between the notification and its arrival.
+CREATE TABLE _sio.sent (
+    incarnation bigint NOT NULL, -- of the server's shared memory: a crash makes another one
+    sent_at timestamptz NOT NULL,
+    ids text NOT NULL -- like 1-5,7
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
+ALTER TABLE _sio.sent REPLICA IDENTITY NOTHING;
+
+CREATE TABLE _sio.failed (
+    id bigint NOT NULL,
+    queued_at timestamptz NOT NULL,
+    attachments_table regclass,
+    channel text NOT NULL,
+    message text NOT NULL,
+    payload bytea,
+    failed_at timestamptz NOT NULL,
+    sqlstate text NOT NULL,
+    error text NOT NULL,
+    outlet text
+) USING heap;
+ALTER TABLE _sio.failed REPLICA IDENTITY NOTHING;
+
+-- One row, replaced with each batch.
+CREATE TABLE _sio.totals (
+    delivered bigint NOT NULL,
+    failed bigint NOT NULL,
+    batches bigint NOT NULL
+) USING heap WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
+ALTER TABLE _sio.totals REPLICA IDENTITY NOTHING;
+INSERT INTO _sio.totals VALUES (0, 0, 0);
+
+COMMENT ON TABLE _sio.queue IS 'Socket.IO messages that wait to be sent';
+COMMENT ON TABLE _sio.sent IS 'Which of the waiting Socket.IO messages have just been sent';
+COMMENT ON TABLE _sio.failed IS 'Socket.IO messages that could not be sent: see sio_failed';
+COMMENT ON TABLE _sio.totals IS 'How many messages have been sent from the queue: see sio_status';
+
+-- The library needs no privilege on these tables, and nobody else should have one. But GRANT ALL ON ALL TABLES IN SCHEMA is
+-- common: with row-level security and no policy it shows and changes nothing for anyone but their owner.
+ALTER TABLE _sio.queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.sent ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.failed ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _sio.totals ENABLE ROW LEVEL SECURITY;
+
+-- A subscription's initial copy, FOR ALL TABLES, would bring the messages that wait on the publisher, whose own worker sends
+-- them. The library writes without triggers; what a subscription writes fires these.
+CREATE FUNCTION _sio.ignore_copies() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS 'BEGIN RETURN NULL; END';
+COMMENT ON FUNCTION _sio.ignore_copies() IS 'Trigger function: keeps rows of another server out of the queue';
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.queue FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.sent FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.failed FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+CREATE TRIGGER ignore_copies BEFORE INSERT ON _sio.totals FOR EACH ROW EXECUTE FUNCTION _sio.ignore_copies();
+ALTER TABLE _sio.queue ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.sent ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.failed ENABLE REPLICA TRIGGER ignore_copies;
+ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL RESTRICTED  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/watch.rs
+-- socketio_emitter::api::watch::declaration
+CREATE  FUNCTION _sio."declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT  /* Option < i32 > */
+)
+IMMUTABLE STRICT PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::watch::_sio_declaration
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   queue
+--   api::queue::_sio_worker
+--   api::queue::_sio_waiting
+--   api::queue::_sio_attachments
+--   api::queue::_sio_library_version
+
+-- Messages that could not be sent (dead letters). OFFSET 0 makes it a view that nobody can write through,
+-- whatever is granted.
+CREATE VIEW @extschema@.sio_failed AS
+SELECT id, queued_at, failed_at, sqlstate, error, channel,
+    coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
+FROM _sio.failed OFFSET 0;
+COMMENT ON VIEW @extschema@.sio_failed IS
+    'Failed messages (dead letters): see sio_retry and sio_discard';
+
+-- One row. Tables are read with the privileges of the view's owner, functions are called with those of the caller.
+CREATE VIEW @extschema@.sio_status AS
+SELECT
+    worker.delivery,
+    worker.pid AS worker_pid,
+    CASE
+        WHEN holder.virtualtransaction IS NULL THEN worker.state
+        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
+        ELSE pg_catalog.format('session %s delivers', holder.pid)
+    END AS worker_state,
+    newest.error AS last_error,
+    newest.at AS last_error_at,
+    queue.queued,
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
+    (SELECT pg_catalog.count(*) FROM _sio.failed) AS failed,
+    coalesce(totals.delivered, 0) AS delivered_total,
+    coalesce(totals.failed, 0) AS failed_total,
+    coalesce(totals.batches, 0) AS batches_total,
+    attachments.attachments,
+    attachments.attachment_bytes,
+    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
+    holder.pid AS delivering_session_pid,
+    holder.since AS delivering_since,
+    _sio.library_version() AS library_version,
+    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'socketio_emitter') AS extension_version
+FROM _sio.worker() worker
+    CROSS JOIN _sio.attachments() attachments
+    CROSS JOIN _sio.waiting() queue
+    LEFT JOIN _sio.totals totals ON true
+    LEFT JOIN LATERAL (
+        SELECT error, at
+        FROM (SELECT worker.last_error, worker.last_error_at
+            UNION ALL
+            (SELECT error, failed_at FROM _sio.failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
+        WHERE at IS NOT NULL
+        ORDER BY at DESC LIMIT 1) newest ON true
+    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
+    -- be_the_deliverer in src/delivery/queue/mod.rs.
+    LEFT JOIN LATERAL (
+        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
+        FROM pg_catalog.pg_locks l
+            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+            -- A prepared transaction has no process; its number is that of another lock.
+            LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL
+                AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+                AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
+            LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
+        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
+            AND l.database OPERATOR(pg_catalog.=) (
+                SELECT oid FROM pg_catalog.pg_database
+                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '_sio.queue'::pg_catalog.regclass::pg_catalog.oid
+            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
+        LIMIT 1) holder ON true;
+COMMENT ON VIEW @extschema@.sio_status IS
+    'State of queued delivery in this database, its background worker and the attachments table';
+-- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
+ALTER FUNCTION _sio.worker() ROWS 1;
+ALTER FUNCTION _sio.waiting() ROWS 1;
+ALTER FUNCTION _sio.attachments() ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   api::emit::sio_emit
@@ -593,7 +625,8 @@ AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
 --   watches
 --   status
 
--- What \df+ shows.
+-- What \df+ and the like show.
+COMMENT ON SCHEMA _sio IS 'Internal to socketio_emitter';
 COMMENT ON FUNCTION sio_emit(text, text[], text, jsonb, text[], boolean, boolean, bytea[]) IS
     'Sends an event with one JSON argument, or none, to the clients in any of the rooms, when the transaction commits';
 COMMENT ON FUNCTION sio_emit_args(text, text[], text, jsonb[], text[], boolean, boolean, bytea[]) IS
@@ -659,6 +692,9 @@ BEGIN
                     CASE WHEN relkind OPERATOR(pg_catalog.=) 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relowner,
                     oid::pg_catalog.regclass::pg_catalog.text, relacl
                 FROM pg_catalog.pg_class
+                UNION ALL
+                SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, 'SCHEMA', nspowner, pg_catalog.quote_ident(nspname), nspacl
+                FROM pg_catalog.pg_namespace
             ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
             pg_catalog.aclexplode(o.acl) a
         WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner
@@ -668,9 +704,9 @@ BEGIN
 END
 $block$;
 -- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio_worker(), _sio_waiting(), _sio_attachments() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
-GRANT EXECUTE ON FUNCTION _sio_declaration(bytea) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;
 /* </end connected objects> */
 

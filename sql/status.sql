@@ -3,7 +3,7 @@
 CREATE VIEW @extschema@.sio_failed AS
 SELECT id, queued_at, failed_at, sqlstate, error, channel,
     coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
-FROM @extschema@._sio_failed OFFSET 0;
+FROM _sio.failed OFFSET 0;
 COMMENT ON VIEW @extschema@.sio_failed IS
     'Failed messages (dead letters): see sio_retry and sio_discard';
 
@@ -21,7 +21,7 @@ SELECT
     newest.at AS last_error_at,
     queue.queued,
     pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
-    (SELECT pg_catalog.count(*) FROM @extschema@._sio_failed) AS failed,
+    (SELECT pg_catalog.count(*) FROM _sio.failed) AS failed,
     coalesce(totals.delivered, 0) AS delivered_total,
     coalesce(totals.failed, 0) AS failed_total,
     coalesce(totals.batches, 0) AS batches_total,
@@ -29,16 +29,18 @@ SELECT
     attachments.attachment_bytes,
     pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
     holder.pid AS delivering_session_pid,
-    holder.since AS delivering_since
-FROM @extschema@._sio_worker() worker
-    CROSS JOIN @extschema@._sio_attachments() attachments
-    CROSS JOIN @extschema@._sio_waiting() queue
-    LEFT JOIN @extschema@._sio_totals totals ON true
+    holder.since AS delivering_since,
+    _sio.library_version() AS library_version,
+    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'socketio_emitter') AS extension_version
+FROM _sio.worker() worker
+    CROSS JOIN _sio.attachments() attachments
+    CROSS JOIN _sio.waiting() queue
+    LEFT JOIN _sio.totals totals ON true
     LEFT JOIN LATERAL (
         SELECT error, at
         FROM (SELECT worker.last_error, worker.last_error_at
             UNION ALL
-            (SELECT error, failed_at FROM @extschema@._sio_failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
+            (SELECT error, failed_at FROM _sio.failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
         WHERE at IS NOT NULL
         ORDER BY at DESC LIMIT 1) newest ON true
     -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
@@ -57,12 +59,12 @@ FROM @extschema@._sio_worker() worker
                 SELECT oid FROM pg_catalog.pg_database
                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND l.objid OPERATOR(pg_catalog.=) '@extschema@._sio_queue'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '_sio.queue'::pg_catalog.regclass::pg_catalog.oid
             AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
         LIMIT 1) holder ON true;
 COMMENT ON VIEW @extschema@.sio_status IS
     'State of queued delivery in this database, its background worker and the attachments table';
 -- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
-ALTER FUNCTION @extschema@._sio_worker() ROWS 1;
-ALTER FUNCTION @extschema@._sio_waiting() ROWS 1;
-ALTER FUNCTION @extschema@._sio_attachments() ROWS 1;
+ALTER FUNCTION _sio.worker() ROWS 1;
+ALTER FUNCTION _sio.waiting() ROWS 1;
+ALTER FUNCTION _sio.attachments() ROWS 1;

@@ -30,7 +30,7 @@ FROM (
         AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
     GROUP BY tgrelid, tgargs
 ) t
-    CROSS JOIN LATERAL @extschema@._sio_declaration(t.tgargs) d
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION @extschema@._sio_declaration(bytea) ROWS 1;
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;

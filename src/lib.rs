@@ -58,7 +58,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/queue.sql",
     name = "queue",
-    requires = ["attachments"]
+    requires = ["attachments", api::_sio]
 );
 extension_sql_file!(
     "../sql/status.sql",
@@ -68,6 +68,7 @@ extension_sql_file!(
         api::queue::_sio_worker,
         api::queue::_sio_waiting,
         api::queue::_sio_attachments,
+        api::queue::_sio_library_version,
     ]
 );
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);

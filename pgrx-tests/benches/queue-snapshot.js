@@ -73,6 +73,6 @@ async function capacity({ client, count }) {
 }
 
 async function size(client) {
-  const { rows } = await client.query(`SELECT pg_total_relation_size('_sio_queue')::float8 AS bytes`);
+  const { rows } = await client.query(`SELECT pg_total_relation_size('_sio.queue')::float8 AS bytes`);
   return rows[0].bytes;
 }

@@ -41,7 +41,7 @@ export async function grantExecute(admin, role) {
 
 /** Each function that belongs to the extension: name, signature (qualified when it has to be). */
 export const MEMBER_FUNCTIONS = `
-  SELECT p.proname AS name, p.oid::regprocedure::text AS signature, p.oid
+  SELECT CASE p.pronamespace WHEN to_regnamespace('_sio') THEN '_sio.' ELSE '' END || p.proname AS name, p.oid::regprocedure::text AS signature, p.oid
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_proc p ON p.oid = d.objid
    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
      AND d.deptype = 'e' AND e.extname = 'socketio_emitter'

@@ -8,3 +8,8 @@ mod queue;
 mod server_side;
 mod sockets;
 mod watch;
+
+/// The schema of all that is internal: tools that compare schemas with an application's models (Prisma, Drizzle) look at the
+/// application's, which the functions may share. `sql/queue.sql` puts its tables there.
+#[pgrx::pg_schema]
+mod _sio {}

@@ -73,7 +73,7 @@ fn sio_discard(id: default!(Option<i64>, "NULL")) -> Result<i64, ErrorReport> {
 }
 
 /// Returns what `sio_status` shows of this database's background worker.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(schema = "_sio", name = "worker", volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn _sio_worker() -> TableIterator<
     'static,
@@ -101,8 +101,14 @@ fn _sio_worker() -> TableIterator<
     ))
 }
 
+/// Returns the version of the library that the session has loaded, which `sio_status` shows beside that of the SQL.
+#[pg_extern(schema = "_sio", name = "library_version", stable, parallel_safe)]
+fn _sio_library_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Returns what `sio_status` shows of the queue: how many messages are waiting to be sent, and since when the oldest is.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(schema = "_sio", name = "waiting", volatile, parallel_unsafe)]
 fn _sio_waiting() -> Result<
     TableIterator<
         'static,
@@ -120,7 +126,7 @@ fn _sio_waiting() -> Result<
 
 /// Returns what `sio_status` shows of the attachments table: the number of its rows and the bytes of their payloads. Both are
 /// NULL if the table does not exist.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(schema = "_sio", name = "attachments", volatile, parallel_unsafe)]
 fn _sio_attachments() -> TableIterator<
     'static,
     (

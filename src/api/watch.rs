@@ -102,7 +102,13 @@ fn sio_unwatch<'a>(
 ///
 /// It raises no error, because a single trigger that somebody has written by hand would break the view for everybody. A
 /// value that cannot be read is NULL, and so is `name` where the trigger belongs to no watch.
-#[pg_extern(immutable, strict, parallel_safe)]
+#[pg_extern(
+    schema = "_sio",
+    name = "declaration",
+    immutable,
+    strict,
+    parallel_safe
+)]
 #[allow(clippy::type_complexity)]
 fn _sio_declaration(
     arguments: Bytea<'_>,

@@ -22,7 +22,7 @@ impl QueueError {
             ),
             Self::Altered => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "table \"_sio_queue\" has been altered".to_owned(),
+                "table \"_sio.queue\" has been altered".to_owned(),
                 Some("The table must have only the columns and the index that the extension creates.".to_owned()),
             ),
         };

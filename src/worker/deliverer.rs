@@ -6,13 +6,14 @@ use crate::delivery::queue::drain::{Drain, Step, Transactions};
 use crate::delivery::queue::status;
 use crate::delivery::transport::notify::Notify;
 use crate::pg::background;
-use crate::pg::catalog::database;
+use crate::pg::catalog::{self, database};
 use crate::pg::process::shared;
 use crate::pg::xact::failure::Failure;
 use crate::roster::entries::{self, Entry, State};
 use crate::settings;
 use crate::worker::cleanup::Cleanup;
 use crate::worker::trouble::Trouble;
+use crate::worker::versions;
 use socketio_emitter_scheduling::launch::Ended;
 use socketio_emitter_scheduling::pace::{Next, Obstacle, Pace, Progress, sleep_until_due};
 use std::ffi::CStr;
@@ -128,9 +129,16 @@ impl Deliverer {
 
     /// Whether this database has the extension: most don't, and are left at once.
     fn is_needed(&mut self) -> bool {
-        let look = background::transaction(|| (database::name(), status::exists()));
+        let look = background::transaction(|| {
+            (
+                database::name(),
+                status::exists(),
+                catalog::extension_version(),
+            )
+        });
         let is_needed = match look {
-            Ok((database, exists)) => {
+            Ok((database, exists, version)) => {
+                versions::warn_if_they_differ(&database, version.as_deref());
                 self.database = database;
                 exists
             }

@@ -4,6 +4,7 @@ mod cleanup;
 mod deliverer;
 mod launcher;
 mod trouble;
+mod versions;
 
 use crate::pg::background;
 use crate::roster;

@@ -5,12 +5,58 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
-import { delivered, numberedBinary, numbers, PRELOAD, queueing, untilWorker } from '../../harness/queue.js';
+import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, status, untilWorker, whileWorkerStands } from '../../harness/queue.js';
 import { EMITTER_ROLE, OFFICIAL_TABLE, prepareDatabase, SERVERS_ROLE } from '../../harness/roles.js';
 import { until } from '../../harness/wait.js';
 
 const TABLE = 'socket_io_attachments';
 const GROW_OLD = 'SELECT pg_sleep(1.1)';
+
+describe('the first copy of a subscription to all tables', () => {
+  let publisher, subscriber;
+
+  before(async () => {
+    publisher = await startPostgres({ name: 'copied', conf: { ...PRELOAD, wal_level: 'logical' } });
+    subscriber = await startPostgres({ name: 'copier', conf: PRELOAD });
+  });
+
+  after(async () => {
+    await subscriber?.stop();
+    await publisher?.stop();
+  });
+
+  it('brings no message that waits, was sent or has failed on the publisher, nor its totals', async () => {
+    const admin = await prepareDatabase(publisher);
+    const replica = await prepareDatabase(subscriber);
+    await Promise.all([untilWorker(admin), untilWorker(replica)]);
+    const listener = await listen(subscriber);
+    await admin.query(`CREATE TABLE control (id int); INSERT INTO control VALUES (1); CREATE PUBLICATION everything FOR ALL TABLES`);
+    await replica.query('CREATE TABLE control (id int)');
+    const queue = await queueing(publisher);
+    await queue.query(numbered(1));
+    await delivered(admin); // something is in the totals
+    await admin.query(`CREATE TABLE extra (id bigserial, created_at timestamptz, payload bytea); BEGIN; SET LOCAL socketio_emitter.delivery = 'queue';
+      SET LOCAL socketio_emitter.table_name = 'extra'; ${numberedBinary(2)}; DROP TABLE extra; COMMIT`);
+    await until('a message has failed', async () => (await status(admin)).failed === '1');
+    await whileWorkerStands(admin, async () => {
+      await queue.query(`${numbered(3)}; ${numbered(4)}`);
+      assert.equal((await status(admin)).queued, '2');
+      await replica.query(`CREATE SUBSCRIPTION everything CONNECTION '${publisher.url()}' PUBLICATION everything`);
+      await until('all tables are synchronized', async () =>
+        (await replica.query(`SELECT FROM pg_subscription_rel HAVING bool_and(srsubstate = 'r') AND count(*) >= 6`)).rowCount === 1);
+      assert.deepEqual((await replica.query('SELECT * FROM control')).rows, [{ id: 1 }], 'or nothing is copied at all');
+      const { rows } = await replica.query(`SELECT queued, failed, delivered_total, batches_total FROM sio_status`);
+      assert.deepEqual(rows, [{ queued: '0', failed: '0', delivered_total: '0', batches_total: '0' }]);
+      await replica.query(numbered(5));
+      assert.deepEqual(await numbers(listener), [5]);
+    });
+    // What is emitted here is queued as ever.
+    const own = await queueing(subscriber);
+    await own.query(numbered(6));
+    await delivered(replica);
+    assert.deepEqual(await numbers(listener), [6]);
+  });
+});
 
 describe('in a publication of all tables', () => {
   let publisher, subscriber, admin, replica, app, servers, listener;
@@ -80,7 +126,7 @@ describe('in a publication of all tables', () => {
     await delivered(admin);
     assert.deepEqual(await numbers(listener), [1, 2]);
     assert.equal(await inStep(), 2);
-    await until('what was sent is forgotten', async () => (await admin.query('SELECT FROM _sio_queue')).rowCount === 0);
+    await until('what was sent is forgotten', async () => (await admin.query('SELECT FROM _sio.queue')).rowCount === 0);
     await admin.query(`UPDATE ${TABLE} SET created_at = now() - interval '1 hour'`);
     await admin.query(`ALTER SYSTEM SET socketio_emitter.cleanup_interval = '100ms'`);
     await admin.query('SELECT pg_reload_conf()');

@@ -25,7 +25,7 @@ describe('a statement that sends 100,000 attachments more takes little more memo
   });
 
   after(async () => postgres?.stop());
-  afterEach(() => admin.query('DROP TABLE IF EXISTS shop.items; TRUNCATE socket_io_attachments, _sio_queue'));
+  afterEach(() => admin.query('DROP TABLE IF EXISTS shop.items; TRUNCATE socket_io_attachments, _sio.queue'));
   beforeEach(() => admin.query(`CREATE TABLE shop.items (id int, note text); ALTER TABLE shop.items OWNER TO ${EMITTER_ROLE}`));
 
   /** Bytes for each of the messages by which the two numbers differ. `work`: number → statements before, and the one. */

@@ -7,6 +7,7 @@ import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { delivered, events, PRELOAD, untilWorker } from '../../harness/queue.js';
 import { fromRoot } from '../../harness/setup.js';
+import { until } from '../../harness/wait.js';
 
 const VERSIONS = readdirSync(fromRoot('sql'))
   .map((file) => /^socketio_emitter--([\d.]+)\.sql$/.exec(file)?.[1]).filter(Boolean).sort();
@@ -117,6 +118,25 @@ for (const preload of [true, false]) {
           });
         }
 
+        if (preload) {
+          it(version === NEWEST ? 'has nothing to say in the log' : 'tells in the log that an update waits', async () => {
+            const waits = async () => (await postgres.log()).split('\n').filter((line) => line.includes(`"${database}", but the library has`));
+            const before = (await waits()).length;
+            // The launcher looks into databases when it is woken by a session there, or when the server starts.
+            await postgres.restart();
+            session = await connect();
+            listener = await listen(postgres, { database });
+            if (version === NEWEST) {
+              await untilWorker(session, { database });
+              assert.equal((await waits()).length, before);
+            } else {
+              await until('it is told', async () => (await waits()).length > before);
+              assert.match((await waits()).at(-1), new RegExp(`WARNING:  extension "socketio_emitter" has version ${version} .* library has version ${NEWEST}`));
+              assert.match(await postgres.log(), /HINT:  Run ALTER EXTENSION socketio_emitter UPDATE in that database\./);
+            }
+          });
+        }
+
         it('cleans up, and shows what would be sent', async () => {
           await session.query(`INSERT INTO socket_io_attachments (created_at) SELECT now() - interval '1 hour' FROM generate_series(1, 3)`);
           assert.deepEqual((await session.query('SELECT sio_cleanup()::int AS n')).rows, [{ n: 3 }]);
@@ -144,6 +164,8 @@ for (const preload of [true, false]) {
             assert.deepEqual(await arrived(), [['late:insert', { id: 2 }]]);
             assert.deepEqual(await views(), ['sio_failed', 'sio_status', 'sio_watches']);
             for (const name of await views()) await session.query(`SELECT * FROM ${name}`);
+            assert.deepEqual((await session.query('SELECT library_version, extension_version FROM sio_status')).rows,
+              [{ library_version: NEWEST, extension_version: NEWEST }]);
           }
           if (hasWatches) {
             await session.query('INSERT INTO before VALUES (3)');
@@ -161,7 +183,7 @@ for (const preload of [true, false]) {
       const settle = () => (preload ? delivered(session) : session.query('SELECT sio_deliver()'));
       await session.query(`SET socketio_emitter.delivery = 'queue'; ${EMITS}`);
       await settle();
-      for (const table of ['_sio_queue', '_sio_sent', '_sio_failed', '_sio_totals']) await session.query(`ALTER TABLE ${table} ADD COLUMN later text`);
+      for (const table of ['_sio.queue', '_sio.sent', '_sio.failed', '_sio.totals']) await session.query(`ALTER TABLE ${table} ADD COLUMN later text`);
       await session.query(EMITS);
       await settle();
       const again = await postgres.connect();

@@ -53,13 +53,13 @@ describe('sio_watches', () => {
     await live.app.query(`SET statement_timeout = '5s'`);
     for (const bytes of [`decode(repeat('00', 40000000), 'hex')`, `decode(repeat('6100', 20000000), 'hex')`, `convert_to(repeat('x', 40000000), 'UTF8')`,
       `convert_to('watch=a', 'UTF8') || '\\x00' || convert_to('room=' || repeat(',', 5000000), 'UTF8') || '\\x00'`]) {
-      const { rows } = await live.app.query(`SELECT name FROM public._sio_declaration(${bytes})`);
+      const { rows } = await live.app.query(`SELECT name FROM _sio.declaration(${bytes})`);
       assert.deepEqual(rows, [{ name: null }], bytes);
     }
     // As long as arguments may be, and the worst of what they may be.
     for (const bytes of [`decode(repeat('00', 262144), 'hex')`, `convert_to('room=' || repeat(',', 262000), 'UTF8')`,
       `convert_to('columns=' || repeat('"', 262000), 'UTF8')`, `decode(repeat('ff00', 131072), 'hex')`]) {
-      assert.equal((await live.app.query(`SELECT * FROM public._sio_declaration(${bytes})`)).rowCount, 1, bytes);
+      assert.equal((await live.app.query(`SELECT * FROM _sio.declaration(${bytes})`)).rowCount, 1, bytes);
     }
 
     await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);

@@ -159,7 +159,7 @@ describe('the worker', () => {
       const other = await postgres.connect({ database: 'odd' });
       await other.query(`CREATE SCHEMA ${schema}; CREATE EXTENSION socketio_emitter SCHEMA ${schema};
         GRANT USAGE ON SCHEMA ${schema} TO ${EMITTER_ROLE}; ${serverGrantsIn(schema)};
-        CREATE TABLE public._sio_queue (mine int); CREATE TABLE public.socket_io_attachments (mine int)`);
+        CREATE TABLE public._sio_queue (mine int); CREATE TABLE public.queue (mine int); CREATE TABLE public.socket_io_attachments (mine int)`);
       await grantExecute(other, EMITTER_ROLE);
       await untilWorker(admin, { database: 'odd' });
       const servers = await startServers(postgres, { count: 1, database: 'odd', options: { tableName: `${schema}.socket_io_attachments` } });

@@ -269,7 +269,7 @@ describe('sio_deliver', () => {
       await admin.query('GRANT EXECUTE ON FUNCTION sio_deliver TO courier');
       await emit(...upTo(6));
       // What it has put in the way.
-      await courier.query(`CREATE TEMP TABLE _sio_queue (LIKE pg_class); CREATE TEMP TABLE _sio_totals (delivered text);
+      await courier.query(`CREATE TEMP TABLE queue (LIKE pg_class); CREATE TEMP TABLE totals (delivered text);
                            CREATE TEMP TABLE socket_io_attachments (mine int); SET search_path = pg_temp`);
       const { rows } = await courier.query('SELECT public.sio_deliver() AS n');
       assert.equal(rows[0].n, '6');

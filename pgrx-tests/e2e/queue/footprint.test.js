@@ -28,7 +28,7 @@ describe('beside queued delivery', () => {
       assert.equal(code, 0, stderr);
       return stdout;
     });
-    assert.doesNotMatch(dump, /4711|COPY [^ ]*_sio_|CREATE TABLE [^ ]*_sio_/);
+    assert.doesNotMatch(dump, /4711|COPY _sio\.|CREATE TABLE _sio\.|SCHEMA _sio/);
     assert.match(dump, /CREATE EXTENSION IF NOT EXISTS socketio_emitter/);
     await postgres.createDatabase('restored');
     const { code, stderr } = await postgres.psql(dump, { database: 'restored' });
@@ -51,7 +51,7 @@ describe('beside queued delivery', () => {
     await admin.query(`SELECT pg_create_logical_replication_slot('test', 'test_decoding'), pg_create_logical_replication_slot('pub', 'pgoutput')`);
     await app.query(`BEGIN; INSERT INTO public.orders VALUES (1); ${numbered(1)}; ${numberedBinary(2)}; COMMIT`);
     await delivered(admin);
-    await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     await untilIdle(admin);
     // A message that fails, is retried and discarded writes to the other tables.
     await app.query(`BEGIN; ${numberedBinary(3)}`);
@@ -67,11 +67,11 @@ describe('beside queued delivery', () => {
     const tables = (pattern) => new Set(changes.filter((data) => pattern.test(data)).map((data) => /^table (\S+):/.exec(data)[1]));
     assert.deepEqual([...tables(/: (INSERT|UPDATE|TRUNCATE)/)].sort(), ['public.orders', 'public.socket_io_attachments']);
     // Deletions are seen, but not of what: a publication sends none of them.
-    for (const data of changes.filter((each) => each.includes('_sio_'))) assert.match(data, /DELETE: \(no-tuple-data\)/);
+    for (const data of changes.filter((each) => each.includes('_sio.'))) assert.match(data, /DELETE: \(no-tuple-data\)/);
     const { rows: sent } = await admin.query(`SELECT data
       FROM pg_logical_slot_get_binary_changes('pub', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything')`);
     assert.ok(sent.some(({ data }) => data.includes('orders')));
-    assert.ok(!sent.some(({ data }) => data.includes('_sio_')));
+    assert.ok(!sent.some(({ data }) => data.includes('_sio.')));
     await admin.query(`SELECT pg_drop_replication_slot('test'), pg_drop_replication_slot('pub'); DROP PUBLICATION everything`);
     await listener.texts();
   });
@@ -92,7 +92,7 @@ describe('beside queued delivery', () => {
     await app.query(numbered(1));
     await delivered(admin);
     const pid = await untilWorker(admin);
-    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     await untilIdle(admin);
     const { rows: [activity] } = await admin.query('SELECT * FROM pg_stat_activity WHERE pid = $1', [pid]);
     assert.deepEqual(
@@ -104,15 +104,15 @@ describe('beside queued delivery', () => {
   });
 
   it('Postgres counts what the worker deletes, and autovacuum comes', async () => {
-    await admin.query(`SELECT pg_stat_reset_single_table_counters('_sio_queue'::regclass)`);
+    await admin.query(`SELECT pg_stat_reset_single_table_counters('_sio.queue'::regclass)`);
     await app.query(`SELECT count(public.sio_emit('/', '{}', 'e', to_jsonb(i))) FROM generate_series(1, 12000) i`);
     await delivered(admin);
     await until('the deletions are counted', async () => {
-      const { rows } = await admin.query(`SELECT n_tup_del::int AS deleted FROM pg_stat_user_tables WHERE relname = '_sio_queue'`);
+      const { rows } = await admin.query(`SELECT n_tup_del::int AS deleted FROM pg_stat_user_tables WHERE relid = '_sio.queue'::regclass`);
       return rows[0].deleted >= 12_000;
     });
     await until('autovacuum was there', async () => {
-      const { rows } = await admin.query(`SELECT autovacuum_count::int AS count FROM pg_stat_user_tables WHERE relname = '_sio_queue'`);
+      const { rows } = await admin.query(`SELECT autovacuum_count::int AS count FROM pg_stat_user_tables WHERE relid = '_sio.queue'::regclass`);
       return rows[0].count > 0;
     }, { timeout: 60_000 });
     await listener.texts();
@@ -120,7 +120,7 @@ describe('beside queued delivery', () => {
 
   it('a snapshot that is held keeps no message waiting; the table shrinks afterwards', async (t) => {
     const reader = await postgres.connect();
-    const size = async () => Number((await admin.query(`SELECT pg_relation_size('_sio_queue') AS bytes`)).rows[0].bytes);
+    const size = async () => Number((await admin.query(`SELECT pg_relation_size('_sio.queue') AS bytes`)).rows[0].bytes);
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
     let sent = 0;
     for (let round = 0; round < 10; round++) {
@@ -130,7 +130,7 @@ describe('beside queued delivery', () => {
       await elapse(300, 'the worker tries to delete what it has sent');
     }
     assert.deepEqual((await numbers(listener)).length, sent);
-    await until('the worker has deleted all', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await until('the worker has deleted all', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     const held = await size();
     // When vacuum comes by, messages lie at the table's end; the next time nearly all of its pages are as it left
     // them, and it takes no time for what few dead rows it finds, unless told to.
@@ -138,11 +138,11 @@ describe('beside queued delivery', () => {
       await app.query(upTo(5).map((n) => numbered(n)).join(';'));
       await reader.query('COMMIT');
       await reader.end();
-      await admin.query('VACUUM _sio_queue');
+      await admin.query('VACUUM _sio.queue');
       assert.ok(await size() >= held);
     });
     const after = await until('the table has shrunk', async () => {
-      await admin.query('VACUUM _sio_queue'); // as autovacuum would, if more were going on
+      await admin.query('VACUUM _sio.queue'); // as autovacuum would, if more were going on
       const now = await size();
       return now < held / 10 && now + 1;
     }, { every: 500 });
@@ -153,21 +153,21 @@ describe('beside queued delivery', () => {
   it('VACUUM FULL, REINDEX and TRUNCATE of the queue leave it in order', async () => {
     await whileWorkerStands(admin, async () => {
       await app.query(upTo(50).map((n) => numbered(n)).join(';'));
-      await admin.query('VACUUM FULL _sio_queue');
-      await admin.query('REINDEX TABLE _sio_queue');
+      await admin.query('VACUUM FULL _sio.queue');
+      await admin.query('REINDEX TABLE _sio.queue');
       // An index that a REINDEX CONCURRENTLY has left behind is entered, too.
-      await admin.query('CREATE INDEX _sio_queue_xid_ccnew ON _sio_queue (xid)');
+      await admin.query('CREATE INDEX queue_xid_ccnew ON _sio.queue (xid)');
       await app.query(upTo(50).map((n) => numbered(50 + n)).join(';'));
     });
     await delivered(admin);
     assert.deepEqual(await numbers(listener), upTo(100));
-    await Promise.all([admin.query('REINDEX INDEX CONCURRENTLY _sio_queue_xid'), (async () => {
+    await Promise.all([admin.query('REINDEX INDEX CONCURRENTLY _sio.queue_xid'), (async () => {
       for (const n of upTo(100)) await app.query(numbered(n));
     })()]);
     await delivered(admin);
     assert.deepEqual(await numbers(listener), upTo(100));
-    await admin.query('DROP INDEX _sio_queue_xid_ccnew');
-    await admin.query('TRUNCATE _sio_queue, _sio_sent');
+    await admin.query('DROP INDEX queue_xid_ccnew');
+    await admin.query('TRUNCATE _sio.queue, _sio.sent');
     await app.query(numbered(1));
     await delivered(admin);
     assert.deepEqual(await numbers(listener), [1]);
@@ -176,13 +176,13 @@ describe('beside queued delivery', () => {
   it('VACUUM FULL while the worker keeps what it has sent, and while messages wait, moves none out of its sight', async () => {
     await app.query(upTo(20).map((n) => numbered(n)).join(';'));
     await delivered(admin);
-    await admin.query('VACUUM FULL _sio_queue'); // within the second for which they are kept
-    await until('they are deleted all the same', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await admin.query('VACUUM FULL _sio.queue'); // within the second for which they are kept
+    await until('they are deleted all the same', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     assert.deepEqual(await numbers(listener), upTo(20));
     const load = (async () => {
       for (const n of upTo(300)) await app.query(numbered(n));
     })();
-    for (const _ of upTo(5)) await admin.query('VACUUM FULL _sio_queue');
+    for (const _ of upTo(5)) await admin.query('VACUUM FULL _sio.queue');
     await load;
     await delivered(admin);
     assert.deepEqual(await numbers(listener), upTo(300));
@@ -199,9 +199,9 @@ describe('beside queued delivery', () => {
     await app.query('COMMIT');
     await delivered(admin);
     await admin.query(`ALTER TABLE socket_io_attachments DROP CONSTRAINT no;
-      CREATE UNIQUE INDEX by_id ON _sio_queue (id) INCLUDE (channel); CREATE INDEX by_hash ON _sio_queue USING hash (channel);
-      CREATE INDEX by_two ON _sio_queue (queued_at DESC, id)`);
-    await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+      CREATE UNIQUE INDEX by_id ON _sio.queue (id) INCLUDE (channel); CREATE INDEX by_hash ON _sio.queue USING hash (channel);
+      CREATE INDEX by_two ON _sio.queue (queued_at DESC, id)`);
+    await until('the worker has deleted what it sent', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     await whileWorkerStands(admin, async () => {
       await app.query(`${numbered(2)}; ${numberedBinary(3)}`);
       await admin.query('SELECT sio_retry()');
@@ -209,7 +209,7 @@ describe('beside queued delivery', () => {
       for (const [index, where] of [
         ['by_id', 'id > 0'], ['by_hash', `channel = 'socket.io#/'`], ['by_two', `queued_at > now() - interval '1 hour'`],
       ]) {
-        const query = `SELECT count(*)::int AS n FROM _sio_queue WHERE ${where}`;
+        const query = `SELECT count(*)::int AS n FROM _sio.queue WHERE ${where}`;
         const { rows: plan } = await admin.query(`EXPLAIN ${query}`);
         assert.ok(plan.some((row) => row['QUERY PLAN'].includes(index)), JSON.stringify(plan));
         assert.deepEqual((await admin.query(query)).rows, [{ n: 3 }], index);
@@ -222,12 +222,12 @@ describe('beside queued delivery', () => {
   });
 
   for (const [what, index] of Object.entries({
-    'an expression': 'INDEX theirs ON _sio_queue ((id + 1))',
-    'part of the rows': 'INDEX theirs ON _sio_queue (id) WHERE id > 0',
+    'an expression': 'INDEX theirs ON _sio.queue ((id + 1))',
+    'part of the rows': 'INDEX theirs ON _sio.queue (id) WHERE id > 0',
   })) {
     it(`an index on ${what} is refused at the next emit, and nothing is written`, async () => {
       await admin.query(`CREATE ${index}`);
-      for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /"_sio_queue" has been altered/ });
+      for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /"_sio.queue" has been altered/ });
       await admin.query('DROP INDEX theirs');
       await app.query(numbered(2));
       await delivered(admin);
@@ -237,9 +237,9 @@ describe('beside queued delivery', () => {
 
   it('a constraint that is checked at the commit, or excludes, is refused at the next emit', async () => {
     for (const constraint of ['UNIQUE (id) DEFERRABLE', 'EXCLUDE USING btree (id WITH =)']) {
-      await admin.query(`ALTER TABLE _sio_queue ADD CONSTRAINT theirs ${constraint}`);
-      await assert.rejects(app.query(numbered(1)), { code: '55000', message: /"_sio_queue" has been altered/ });
-      await admin.query('ALTER TABLE _sio_queue DROP CONSTRAINT theirs');
+      await admin.query(`ALTER TABLE _sio.queue ADD CONSTRAINT theirs ${constraint}`);
+      await assert.rejects(app.query(numbered(1)), { code: '55000', message: /"_sio.queue" has been altered/ });
+      await admin.query('ALTER TABLE _sio.queue DROP CONSTRAINT theirs');
       await app.query(numbered(2));
       await delivered(admin);
       assert.deepEqual(await numbers(listener), [2]);

@@ -49,7 +49,7 @@ describe('queued delivery goes on', () => {
     ['raises a megabyte', `RAISE EXCEPTION '%', repeat('x', 1000000)`],
     ['raises what a panic would', `RAISE EXCEPTION SQLSTATE 'XX000'`],
     ['becomes somebody else', `SET LOCAL ROLE ${EMITTER_ROLE}`],
-    ['locks the queue', 'LOCK TABLE public._sio_queue IN SHARE ROW EXCLUSIVE MODE'],
+    ['locks the queue', 'LOCK TABLE _sio.queue IN SHARE ROW EXCLUSIVE MODE'],
     ['changes settings', `SET search_path = pg_temp; SET lock_timeout = '1ms'; SET socketio_emitter.table_name = 'no.where'`],
   ]) {
     it(`when the attachments table has a trigger that ${what}, for it isn't run`, async () => {
@@ -76,8 +76,8 @@ describe('queued delivery goes on', () => {
   it('whatever the emitting session has put in its way', async () => {
     await admin.query('CREATE SCHEMA mine AUTHORIZATION app');
     await app.query(`
-      CREATE TEMP TABLE _sio_queue (LIKE pg_catalog.pg_class); CREATE TABLE mine._sio_queue (id text);
-      CREATE TEMP SEQUENCE _sio_queue_id; CREATE TEMP TABLE socket_io_attachments (id int);
+      CREATE TEMP TABLE queue (LIKE pg_catalog.pg_class); CREATE TABLE mine.queue (id text);
+      CREATE TEMP SEQUENCE queue_id; CREATE TEMP TABLE socket_io_attachments (id int);
       CREATE FUNCTION mine.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'yesterday'::timestamptz $$;
       SET search_path = mine, pg_temp, pg_catalog, public; SET row_security = off`);
     await app.query(`SELECT public.sio_emit('/', '{}', 'e', '1'), public.sio_emit_binary('/', '{}', 'e', '2')`);
@@ -207,22 +207,22 @@ describe('queued delivery goes on', () => {
 
   // Each gives the tables' rows new places, or their indexes new entries.
   const REWRITES = {
-    'VACUUM FULL of what was sent': ['VACUUM FULL _sio_sent'],
-    'VACUUM FULL of the queue': ['VACUUM FULL _sio_queue'],
-    'CLUSTER of the queue': ['CLUSTER _sio_queue USING _sio_queue_key'],
-    'REINDEX of both': ['REINDEX TABLE _sio_queue', 'REINDEX TABLE _sio_sent', 'REINDEX TABLE CONCURRENTLY _sio_queue'],
-    'all of them in turn': ['VACUUM FULL _sio_sent', 'VACUUM FULL _sio_queue', 'VACUUM _sio_queue, _sio_sent', 'CLUSTER _sio_queue USING _sio_queue_key',
-      'REINDEX TABLE _sio_queue', 'VACUUM (FREEZE) _sio_sent'],
+    'VACUUM FULL of what was sent': ['VACUUM FULL _sio.sent'],
+    'VACUUM FULL of the queue': ['VACUUM FULL _sio.queue'],
+    'CLUSTER of the queue': ['CLUSTER _sio.queue USING the_key'],
+    'REINDEX of both': ['REINDEX TABLE _sio.queue', 'REINDEX TABLE _sio.sent', 'REINDEX TABLE CONCURRENTLY _sio.queue'],
+    'all of them in turn': ['VACUUM FULL _sio.sent', 'VACUUM FULL _sio.queue', 'VACUUM _sio.queue, _sio.sent', 'CLUSTER _sio.queue USING the_key',
+      'REINDEX TABLE _sio.queue', 'VACUUM (FREEZE) _sio.sent'],
   };
 
   for (const [what, statements] of Object.entries(REWRITES)) {
     it(`during ${what}, again and again, and nothing of what was sent is left behind`, async () => {
-      const { rows: [{ name }] } = await admin.query(`SELECT min(indexrelid::regclass::text) AS name FROM pg_index WHERE indrelid = '_sio_queue'::regclass`);
+      const { rows: [{ name }] } = await admin.query(`SELECT min(indexrelid::regclass::text) AS name FROM pg_index WHERE indrelid = '_sio.queue'::regclass`);
       const seen = (await postgres.log()).length;
       let emitting = true;
       const rewriting = (async () => {
         for (let i = 0; emitting || i < 10; i++) {
-          for (const statement of statements) await admin.query(statement.replace('_sio_queue_key', name));
+          for (const statement of statements) await admin.query(statement.replace('the_key', name));
         }
       })();
       const sessions = await Promise.all(upTo(2).map(() => queueing(postgres)));
@@ -237,7 +237,7 @@ describe('queued delivery goes on', () => {
       const got = await arrived();
       assert.deepEqual(got.toSorted((a, b) => a - b), [...upTo(2 * each), ...upTo(24).map((i) => 1000 + i)]);
       await until('what was sent is forgotten', async () =>
-        (await admin.query('SELECT FROM _sio_sent UNION ALL SELECT FROM _sio_queue')).rowCount === 0);
+        (await admin.query('SELECT FROM _sio.sent UNION ALL SELECT FROM _sio.queue')).rowCount === 0);
       assert.deepEqual(await numbers(listener), []);
       assert.doesNotMatch((await postgres.log()).slice(seen), /invisible tuple|concurrently|ERROR|FATAL|PANIC/);
       for (const session of sessions) await session.end();

@@ -37,7 +37,8 @@ describe('the queue\'s tables', () => {
       ['of other types', OF_OTHER_TYPES, `('1', 1, now(), 1, 3735928559, 3735928559, 3735928559)`],
       ['that name a table of somebody else\'s', QUEUE, `('1', 1, now(), 'secret.audit', 'c', '{"attachmentId":"', 'forged')`],
     ]) {
-      it(`aren't those that a database's owner makes over the SQL of ${version}, ${what}`, async () => {
+      for (const [where, prefix] of [['as they are named today', '_sio.'], ['as they were named in 0.3.0', '_sio_']]) it(
+        `aren't those that a database's owner makes over the SQL of ${version}, ${what}, ${where}`, async () => {
         await postgres.createDatabase('owned');
         const superuser = await postgres.connect({ database: 'owned' });
         await superuser.query(`ALTER DATABASE owned OWNER TO database_owner; CREATE EXTENSION socketio_emitter VERSION '${version}';
@@ -45,23 +46,25 @@ describe('the queue\'s tables', () => {
         const owner = await postgres.connect({ database: 'owned', user: 'database_owner' });
         if (columns === QUEUE) await superuser.query('GRANT USAGE ON SCHEMA secret TO database_owner'); // to name the table
         await survives(async () => {
-          await owner.query(`CREATE SEQUENCE _sio_queue_id; CREATE TABLE _sio_queue (${columns}); CREATE INDEX _sio_queue_xid ON _sio_queue (xid);
-            CREATE TABLE _sio_sent (incarnation bigint, sent_at timestamptz, ids text);
-            CREATE TABLE _sio_failed (id bigint, queued_at timestamptz, attachments_table regclass, channel text, message text, payload bytea,
+          const index = `${prefix}queue_xid`.replace('_sio.', '');
+          await owner.query(`CREATE SCHEMA _sio; CREATE SEQUENCE ${prefix}queue_id;
+            CREATE TABLE ${prefix}queue (${columns}); CREATE INDEX ${index} ON ${prefix}queue (xid);
+            CREATE TABLE ${prefix}sent (incarnation bigint, sent_at timestamptz, ids text);
+            CREATE TABLE ${prefix}failed (id bigint, queued_at timestamptz, attachments_table regclass, channel text, message text, payload bytea,
               failed_at timestamptz, sqlstate text, error text);
-            CREATE TABLE _sio_totals (delivered bigint, failed bigint, batches bigint);
-            INSERT INTO _sio_queue VALUES ${row}`);
+            CREATE TABLE ${prefix}totals (delivered bigint, failed bigint, batches bigint);
+            INSERT INTO ${prefix}queue VALUES ${row}`);
           // Wakes the worker.
           await owner.query(`DO $$ BEGIN EXECUTE 'CREATE EXTENSION socketio_emitter'; EXCEPTION WHEN OTHERS THEN NULL; END $$`);
           await superuser.query(`SET socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', 'e', '1')`);
           await never('the worker writes into a table that it must not, or touches the queue', async () => {
             const { rowCount: written } = await superuser.query('SELECT FROM secret.audit');
-            const { rowCount: waiting } = await superuser.query('SELECT FROM _sio_queue');
+            const { rowCount: waiting } = await superuser.query(`SELECT FROM ${prefix}queue`);
             return written > 0 || waiting !== 1;
           }, { during: 2_000 });
         });
         assert.deepEqual((await superuser.query('SELECT * FROM secret.audit')).rows, []);
-        assert.equal((await superuser.query('SELECT FROM _sio_queue')).rowCount, 1, 'neither read nor filled');
+        assert.equal((await superuser.query(`SELECT FROM ${prefix}queue`)).rowCount, 1, 'neither read nor filled');
         await owner.end();
         await superuser.end();
         await admin.query('DROP DATABASE owned');
@@ -81,14 +84,14 @@ describe('the queue\'s tables', () => {
     beforeEach(() => delivered(admin));
 
     for (const [table, alter, back] of [
-      ['_sio_queue', 'ALTER message TYPE bigint USING 0', 'ALTER message TYPE text, ALTER message SET STORAGE PLAIN'],
-      ['_sio_queue', 'ALTER xid DROP NOT NULL, ADD theirs int NOT NULL DEFAULT 1', 'DROP theirs, ALTER xid SET NOT NULL'],
-      ['_sio_sent', 'ALTER ids TYPE bigint USING 0', 'ALTER ids TYPE text'],
+      ['_sio.queue', 'ALTER message TYPE bigint USING 0', 'ALTER message TYPE text, ALTER message SET STORAGE PLAIN'],
+      ['_sio.queue', 'ALTER xid DROP NOT NULL, ADD theirs int NOT NULL DEFAULT 1', 'DROP theirs, ALTER xid SET NOT NULL'],
+      ['_sio.sent', 'ALTER ids TYPE bigint USING 0', 'ALTER ids TYPE text'],
     ]) {
       it(`are refused, and nobody crashes: ${table} ${alter}`, async () => {
         await survives(async () => {
           await admin.query(`ALTER TABLE ${table} ${alter}`);
-          if (table === '_sio_queue') await refused(app, numbered(1), '55000');
+          if (table === '_sio.queue') await refused(app, numbered(1), '55000');
           else {
             await app.query(numbered(1));
             await never('it is delivered', async () => (await listener.texts()).length > 0, { during: 1_000 });
@@ -99,7 +102,7 @@ describe('the queue\'s tables', () => {
         await admin.query('SELECT pg_terminate_backend(worker_pid, 5000) FROM sio_status'); // it backs off
         await delivered(admin);
         // What was sent in the second before may come again: the notes of it are gone.
-        assert.deepEqual([...new Set(await numbers(listener))].sort(), table === '_sio_queue' ? [2] : [1, 2]);
+        assert.deepEqual([...new Set(await numbers(listener))].sort(), table === '_sio.queue' ? [2] : [1, 2]);
         assert.equal((await status(admin)).failed, '0');
       });
     }

@@ -13,8 +13,8 @@ describe('a message for an outlet that this library does not know', () => {
     ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-outlets' }));
     await untilWorker(admin);
     await admin.query(`
-      INSERT INTO _sio_queue (xid, id, queued_at, channel, message, outlet)
-      VALUES (pg_current_xact_id(), nextval('_sio_queue_id'), now(), 'socket.io#/', '{}', 'carrier pigeon')`);
+      INSERT INTO _sio.queue (xid, id, queued_at, channel, message, outlet)
+      VALUES (pg_current_xact_id(), nextval('_sio.queue_id'), now(), 'socket.io#/', '{}', 'carrier pigeon')`);
   });
 
   after(() => postgres?.stop());
@@ -36,8 +36,8 @@ describe('a message for an outlet that this library does not know', () => {
 
   it('goes out once it is for NOTIFY', async () => {
     await admin.query(`
-      WITH taken AS (DELETE FROM _sio_queue WHERE outlet = 'carrier pigeon' RETURNING id)
-      INSERT INTO _sio_queue (xid, id, queued_at, channel, message)
+      WITH taken AS (DELETE FROM _sio.queue WHERE outlet = 'carrier pigeon' RETURNING id)
+      INSERT INTO _sio.queue (xid, id, queued_at, channel, message)
       SELECT pg_current_xact_id(), id, now(), 'socket.io#/', $1 FROM taken`, [CARRIED]);
     // Nothing of ours has told the worker.
     await app.query(numbered(3));

@@ -82,7 +82,7 @@ for (const preload of [true, false]) {
       await postgres.createDatabase('other');
       const other = await postgres.connect({ database: 'other' });
       await other.query('CREATE EXTENSION socketio_emitter; BEGIN; SELECT sio_deliver(0)');
-      await session.query('BEGIN; LOCK TABLE _sio_queue IN SHARE MODE');
+      await session.query('BEGIN; LOCK TABLE _sio.queue IN SHARE MODE');
       assert.deepEqual([(await deliverer()).by, (await deliverer()).since], [null, null]);
       await session.query('ROLLBACK');
       await other.end();

@@ -22,6 +22,7 @@ describe('sio_status', () => {
       delivery: 'notify', worker_pid: pid, worker_state: 'idle', last_error: null, last_error_at: null, queued: '0', oldest_queued_age: null,
       failed: '0', delivered_total: '0', failed_total: '0', batches_total: '0', attachments: '0', attachment_bytes: '0',
       notification_queue_usage: 0, delivering_session_pid: null, delivering_since: null,
+      ...(await admin.query(`SELECT extversion AS extension_version, extversion AS library_version FROM pg_extension WHERE extname = 'socketio_emitter'`)).rows[0],
     });
   });
 
@@ -52,15 +53,15 @@ describe('sio_status', () => {
     await admin.query('CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE stranger LOGIN');
     const monitor = await postgres.connect({ user: 'monitor' });
     assert.equal((await status(monitor)).worker_state, 'idle');
-    for (const table of ['_sio_queue', '_sio_sent', '_sio_failed', '_sio_totals', 'sio_failed']) {
+    for (const table of ['_sio.queue', '_sio.sent', '_sio.failed', '_sio.totals', 'sio_failed']) {
       await refused(monitor, `SELECT * FROM ${table}`, '42501');
     }
     for (const call of ['sio_deliver()', 'sio_retry()', 'sio_discard()', 'sio_wait_delivered()']) await refused(monitor, `SELECT ${call}`, '42501');
     const stranger = await postgres.connect({ user: 'stranger' });
-    for (const each of ['sio_status', 'sio_failed', '_sio_worker()', '_sio_waiting()', '_sio_attachments()', '_sio_queue']) {
+    for (const each of ['sio_status', 'sio_failed', '_sio.worker()', '_sio.waiting()', '_sio.attachments()', '_sio.queue']) {
       await refused(stranger, `SELECT * FROM ${each}`, '42501');
     }
-    await refused(stranger, `SELECT nextval('_sio_queue_id')`, '42501');
+    await refused(stranger, `SELECT nextval('_sio.queue_id')`, '42501');
     await Promise.all([monitor, stranger].map((session) => session.end()));
   });
 
@@ -148,7 +149,7 @@ describe('sio_wait_delivered', () => {
     await until('a message is there that is delivered', async () => {
       await app.query(numbered(1));
       assert.equal(await waited(app), true);
-      return (await admin.query('SELECT FROM _sio_queue')).rows.length > 0;
+      return (await admin.query('SELECT FROM _sio.queue')).rows.length > 0;
     });
     await listener.texts();
   });
@@ -172,7 +173,7 @@ describe('sio_wait_delivered', () => {
     await whileWorkerStands(admin, async () => {
       await app.query(numbered(1));
       const done = waited(app, '60 seconds');
-      await admin.query('BEGIN; LOCK TABLE _sio_queue; ROLLBACK');
+      await admin.query('BEGIN; LOCK TABLE _sio.queue; ROLLBACK');
       const cancelled = assert.rejects(done, { code: '57014' });
       await until('it is cancelled', async () => (await admin.query(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity
         WHERE query LIKE '%sio_wait_delivered%' AND usename = 'app' AND state = 'active'`)).rows.length > 0);

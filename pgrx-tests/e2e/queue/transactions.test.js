@@ -191,7 +191,7 @@ describe('a transaction that queued', () => {
   describe('can be prepared for a two-phase commit:', () => {
     // Or it would see what is committed when it deletes what it has sent.
     beforeEach(async () => {
-      await until('the worker sleeps', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+      await until('the worker sleeps', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
       await untilIdle(admin);
     });
 
@@ -257,7 +257,7 @@ describe('a transaction that queued', () => {
   it('leaves nothing behind', async () => {
     assert.deepEqual(await events(listener), []);
     // The worker keeps for a second what it has sent.
-    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     assert.deepEqual((await admin.query('SELECT * FROM sio_failed')).rows, []);
   });
 });

@@ -18,7 +18,7 @@ const trigger = (when, level, { name = 'evil', on = TABLE, more = '', kind = '' 
 const TRANSITIONS = {
   INSERT: 'REFERENCING NEW TABLE AS n', UPDATE: 'REFERENCING OLD TABLE AS o NEW TABLE AS n', DELETE: 'REFERENCING OLD TABLE AS o',
 };
-const QUEUE_TABLES = ['_sio_queue', '_sio_sent', '_sio_failed', '_sio_totals'];
+const QUEUE_TABLES = ['_sio.queue', '_sio.sent', '_sio.failed', '_sio.totals'];
 
 // Who attaches it, how, and a statement that runs it, if it isn't the servers' INSERT.
 const ATTACHED = {
@@ -64,9 +64,9 @@ const ATTACHED = {
   'triggers of the queue\'s own tables': {
     by: EMITTER_ROLE,
     sql: QUEUE_TABLES.flatMap((on) => [
-      trigger(`AFTER ${ANY}`, 'STATEMENT', { on: `public.${on}`, name: 'evil_s' }), trigger(`BEFORE ${ANY}`, 'ROW', { on: `public.${on}`, name: 'evil_r' }),
+      trigger(`AFTER ${ANY}`, 'STATEMENT', { on, name: 'evil_s' }), trigger(`BEFORE ${ANY}`, 'ROW', { on, name: 'evil_r' }),
     ]).join(';'),
-    control: 'DELETE FROM public._sio_failed',
+    control: 'DELETE FROM _sio.failed',
     controlBy: 'postgres',
   },
 };
@@ -97,7 +97,7 @@ describe('nothing that is attached to the table is run:', () => {
     await sessions.table_owner.query(SERVER_GRANTS);
     await admin.query('CREATE EXTENSION socketio_emitter');
     for (const role of [EMITTER_ROLE, 'somebody']) await grantExecute(admin, role);
-    await admin.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO ${EMITTER_ROLE}`);
+    await admin.query(`GRANT ALL ON ALL TABLES IN SCHEMA public, _sio TO ${EMITTER_ROLE}; GRANT USAGE ON SCHEMA _sio TO ${EMITTER_ROLE}`);
     for (const role of [EMITTER_ROLE, SERVERS_ROLE]) sessions[role] = await postgres.connect({ user: role });
     sessions.postgres = admin;
     for (const role of [EMITTER_ROLE, 'somebody', 'postgres']) {

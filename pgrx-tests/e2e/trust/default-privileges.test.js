@@ -9,8 +9,8 @@ const RELATION_RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'RE
 const COLUMN_RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'];
 const SEQUENCE_RIGHTS = ['USAGE', 'SELECT', 'UPDATE'];
 // It takes a text apart and looks at nothing: so that SELECT is all that sio_watches takes.
-const OPEN = '_sio_declaration(bytea) EXECUTE';
-const MONITOR = ['_sio_worker() EXECUTE', '_sio_waiting() EXECUTE', '_sio_attachments() EXECUTE', 'sio_status SELECT', 'sio_status SELECT of a column'];
+const OPEN = '_sio.declaration(bytea) EXECUTE';
+const MONITOR = ['_sio.worker() EXECUTE', '_sio.waiting() EXECUTE', '_sio.attachments() EXECUTE', '_sio.library_version() EXECUTE', 'sio_status SELECT', 'sio_status SELECT of a column'];
 const VIEWS = ['sio_failed', 'sio_status', 'sio_watches'];
 
 describe('default privileges', () => {
@@ -64,10 +64,13 @@ describe('default privileges', () => {
       SELECT c.relname, r, has_sequence_privilege($1, c.oid, r)
         FROM members JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid, unnest($4::text[]) r WHERE relkind = 'S'
       UNION ALL
+      SELECT n.nspname, r, has_schema_privilege($1, n.oid, r)
+        FROM members JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND objid = n.oid, unnest(ARRAY['USAGE', 'CREATE']) r
+      UNION ALL
       SELECT pg_describe_object(classid, objid, 0), 'is of a kind that this test knows', true FROM members
-       WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass)`, [role, RELATION_RIGHTS, COLUMN_RIGHTS, SEQUENCE_RIGHTS]);
+       WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass)`, [role, RELATION_RIGHTS, COLUMN_RIGHTS, SEQUENCE_RIGHTS]);
     assert.ok(rows.length > 60, `${rows.length} rights`);
-    return rows.filter(({ held }) => held).map(({ member, right }) => `${member.replace(/^.*\./, '')} ${right}`).sort();
+    return rows.filter(({ held }) => held).map(({ member, right }) => `${member.replace(/^(?!_sio\.).*\./, '')} ${right}`).sort();
   }
 
   for (const [what, schema, scoped] of [

@@ -42,7 +42,7 @@ describe('privileges', () => {
 
   describe('of functions', () => {
     // It takes a text apart for sio_watches, and looks at nothing.
-    const OPEN = '_sio_declaration';
+    const OPEN = '_sio.declaration';
 
     it('are granted to nobody: neither PUBLIC nor any role', async () => {
       const { rows: all } = await admin.query(`
@@ -55,7 +55,7 @@ describe('privileges', () => {
       for (const { name, acl } of rows) {
         const granted = acl.replace(/^{|}$/g, '').split(',').map((item) => item.split('=')[0]);
         // What sio_status is made of.
-        const monitors = name.startsWith('_sio_') ? ['pg_monitor'] : [];
+        const monitors = name.startsWith('_sio.') ? ['pg_monitor'] : [];
         assert.deepEqual(granted.filter((role) => !['postgres', EMITTER_ROLE, ...monitors].includes(role)), [], `${name}: ${acl}`);
       }
       const { rows: open } = await admin.query(

@@ -38,7 +38,7 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
       it('a statement_timeout while the queue\'s sequence is locked', async () => {
         await live.app.query(`CREATE TABLE t (id int, body text); ${trigger('t', OPS, ROOM)};
           INSERT INTO t VALUES (0); SET socketio_emitter.delivery = 'queue'; SET statement_timeout = '500ms'`);
-        await live.admin.query('BEGIN; ALTER SEQUENCE _sio_queue_id CACHE 100');
+        await live.admin.query('BEGIN; ALTER SEQUENCE _sio.queue_id CACHE 100');
         await survive(async () => {
           for (const statement of ['INSERT INTO t VALUES (1), (2)', 'UPDATE t SET body = \'x\'', 'DELETE FROM t']) {
             await refused(live.app, statement, '57014');
@@ -195,7 +195,7 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
     it(`a timeout while each thing that an emit by ${delivery} takes is locked`, async () => {
       await live.app.query(`SET socketio_emitter.delivery = '${delivery}'; SET lock_timeout = '50ms'`);
       const locks = ['LOCK TABLE socket_io_attachments', 'ALTER SEQUENCE socket_io_attachments_id_seq CACHE 2'];
-      if (delivery === 'queue') locks.splice(0, 2, 'LOCK TABLE _sio_queue', 'ALTER SEQUENCE _sio_queue_id CACHE 2');
+      if (delivery === 'queue') locks.splice(0, 2, 'LOCK TABLE _sio.queue', 'ALTER SEQUENCE _sio.queue_id CACHE 2');
       for (const lock of locks) {
         await live.admin.query(`BEGIN; ${lock}`);
         await survive(async () => {
@@ -212,7 +212,7 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
   it('a timeout in sio_deliver, sio_retry, sio_cleanup, sio_watch and sio_unwatch', async () => {
     await live.app.query(`CREATE TABLE t (id int); SELECT sio_watch('t'); SET lock_timeout = '50ms'`);
     for (const [lock, call] of [
-      ['_sio_queue', 'SELECT sio_deliver()'], ['_sio_failed', 'SELECT sio_retry()'], ['_sio_failed', 'SELECT sio_discard()'],
+      ['_sio.queue', 'SELECT sio_deliver()'], ['_sio.failed', 'SELECT sio_retry()'], ['_sio.failed', 'SELECT sio_discard()'],
       ['socket_io_attachments', `SELECT sio_cleanup('0')`], ['shop.t', `SELECT sio_watch('t')`], ['shop.t', `SELECT sio_unwatch('t')`],
     ]) {
       await live.admin.query(`BEGIN; LOCK TABLE ${lock}`);

@@ -31,7 +31,7 @@ describe('while 32 clients emit', () => {
   beforeEach(gone);
 
   async function gone() {
-    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio_queue')).rows.length === 0);
+    await until('the queue is empty', async () => (await admin.query('SELECT FROM _sio.queue')).rows.length === 0);
     await admin.query('TRUNCATE log'); // this commit brings to disk that it is empty
     arrived = [];
   }

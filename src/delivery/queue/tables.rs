@@ -6,6 +6,7 @@ use crate::pg::catalog::invalidation::{self, Remembered};
 use crate::pg::table::heap::{Access, Heap};
 use pgrx::pg_sys;
 use std::cell::Cell;
+use std::ffi::CStr;
 
 /// OIDs of what `sql/queue.sql` creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,37 @@ pub struct Relations {
     sent: pg_sys::Oid,
     failed: pg_sys::Oid,
     totals: pg_sys::Oid,
+}
+
+/// The extension's own.
+const SCHEMA: &CStr = c"_sio";
+
+const NAMES: Names = Names {
+    queue: c"queue",
+    index: c"queue_xid",
+    ids: c"queue_id",
+    sent: c"sent",
+    failed: c"failed",
+    totals: c"totals",
+};
+
+/// Of 0.3.0, in the schema of the functions.
+const EARLIER_NAMES: Names = Names {
+    queue: c"_sio_queue",
+    index: c"_sio_queue_xid",
+    ids: c"_sio_queue_id",
+    sent: c"_sio_sent",
+    failed: c"_sio_failed",
+    totals: c"_sio_totals",
+};
+
+struct Names {
+    queue: &'static CStr,
+    index: &'static CStr,
+    ids: &'static CStr,
+    sent: &'static CStr,
+    failed: &'static CStr,
+    totals: &'static CStr,
 }
 
 thread_local! {
@@ -45,7 +77,7 @@ macro_rules! columns {
 }
 
 columns! {
-    /// `_sio_queue`: messages that wait.
+    /// `_sio.queue`: messages that wait.
     queue {
         XID: XID8OID,
         ID: INT8OID,
@@ -59,7 +91,7 @@ columns! {
 }
 
 columns! {
-    /// `_sio_sent`: batches that were sent and are kept.
+    /// `_sio.sent`: batches that were sent and are kept.
     kept {
         INCARNATION: INT8OID,
         SENT_AT: TIMESTAMPTZOID,
@@ -68,7 +100,7 @@ columns! {
 }
 
 columns! {
-    /// `_sio_failed`: messages that were set aside.
+    /// `_sio.failed`: messages that were set aside.
     failed {
         ID: INT8OID,
         QUEUED_AT: TIMESTAMPTZOID,
@@ -84,7 +116,7 @@ columns! {
 }
 
 columns! {
-    /// `_sio_totals`: one row, how much has been delivered.
+    /// `_sio.totals`: one row, how much has been delivered.
     totals {
         DELIVERED: INT8OID,
         FAILED: INT8OID,
@@ -106,22 +138,26 @@ impl Relations {
             .ok()
     }
 
-    /// Members of the extension only: where its SQL is older than the queue, whoever may create tables in its schema could
-    /// make some of these names.
     fn look_up() -> Option<Self> {
-        let schema = catalog::extension_schema()?;
+        catalog::schema_oid(SCHEMA)
+            .and_then(|schema| Self::look_up_in(schema, &NAMES))
+            .or_else(|| Self::look_up_in(catalog::extension_schema()?, &EARLIER_NAMES))
+    }
+
+    /// Members of the extension only: where its SQL is older than the queue, others could make some of these names.
+    fn look_up_in(schema: pg_sys::Oid, names: &Names) -> Option<Self> {
         let relation =
             |name| catalog::relation_oid(schema, name).filter(|oid| catalog::is_member(*oid));
-        let queue = relation(c"_sio_queue")?;
+        let queue = relation(names.queue)?;
         Some(Self {
             queue,
             // It goes with its table.
-            index: catalog::relation_oid(schema, c"_sio_queue_xid")
+            index: catalog::relation_oid(schema, names.index)
                 .filter(|index| catalog::table_of_index(*index) == Some(queue))?,
-            ids: relation(c"_sio_queue_id")?,
-            sent: relation(c"_sio_sent")?,
-            failed: relation(c"_sio_failed")?,
-            totals: relation(c"_sio_totals")?,
+            ids: relation(names.ids)?,
+            sent: relation(names.sent)?,
+            failed: relation(names.failed)?,
+            totals: relation(names.totals)?,
         })
     }
 

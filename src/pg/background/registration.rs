@@ -2,6 +2,7 @@
 
 use crate::extension;
 use crate::pg::background::signals::take_signals;
+use crate::pg::encoding::in_any_encoding;
 use crate::pg::process::unwinding::unwinding;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
@@ -133,7 +134,12 @@ pub unsafe extern "C-unwind" fn socketio_emitter_worker_main(argument: pg_sys::D
 /// Warns in the server's log that no process can be started: `max_worker_processes` are running.
 pub fn log_shortage(message: &'static str, hint: &'static str) {
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-    ErrorReport::new(code, message, extension::NAME)
+    log_warning(code, message.to_owned(), hint);
+}
+
+/// Warns in the server's log.
+pub fn log_warning(code: PgSqlErrorCode, message: String, hint: &'static str) {
+    ErrorReport::new(code, in_any_encoding(message), extension::NAME)
         .set_hint(hint)
         .report(PgLogLevel::WARNING);
 }

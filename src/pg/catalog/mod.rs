@@ -8,7 +8,7 @@ mod oid;
 mod relations;
 mod row;
 
-pub use extension::{extension_schema, is_member};
+pub use extension::{extension_schema, extension_version, is_member};
 pub use names::{names, qualified_name, qualify, quote_identifier, quote_literal, split_name};
 pub use oid::{function_without_arguments, relation_oid, schema_oid, table_of_index};
 pub use relations::*;

@@ -15,6 +15,26 @@ pub(super) unsafe fn row_by_key<F, R>(
     key: pg_sys::Datum,
     read: impl FnOnce(&F) -> R,
 ) -> Option<R> {
+    // SAFETY: as the caller says; the struct describes the fixed part of each row.
+    unsafe {
+        tuple_by_key(relation, index, column, equals, key, |row, _| {
+            read(&*pg_sys::GETSTRUCT(row).cast::<F>())
+        })
+    }
+}
+
+/// Reads a value of the one row that has `key` in a column with a unique index: a column beyond the fixed part.
+///
+/// # Safety
+/// As for [`row_by_key`]; `read` gets the row and what describes it.
+pub(super) unsafe fn tuple_by_key<R>(
+    relation: pg_sys::Oid,
+    index: pg_sys::Oid,
+    column: u32,
+    equals: u32,
+    key: pg_sys::Datum,
+    read: impl FnOnce(pg_sys::HeapTuple, pg_sys::TupleDesc) -> R,
+) -> Option<R> {
     // SAFETY: as the caller says. The relation and the scan are closed on the way out, and by
     // Postgres after an ERROR; the row is read before that.
     unsafe {
@@ -36,7 +56,7 @@ pub(super) unsafe fn row_by_key<F, R>(
             &mut scan_key,
         );
         let row = pg_sys::systable_getnext(scan);
-        let result = (!row.is_null()).then(|| read(&*pg_sys::GETSTRUCT(row).cast::<F>()));
+        let result = (!row.is_null()).then(|| read(row, (*relation).rd_att));
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         result

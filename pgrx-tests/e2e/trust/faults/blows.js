@@ -47,8 +47,8 @@ export async function block(postgres, { random, going, counts }) {
   while (going()) {
     await elapse(random.between(20, 100), 'until the next lock');
     const lock = random.pick([
-      ...Array(4).fill('ALTER SEQUENCE _sio_queue_id CACHE 1'), // ids are taken where nothing else can fail
-      'LOCK TABLE _sio_queue', 'LOCK TABLE _sio_sent', 'LOCK TABLE _sio_totals', 'LOCK TABLE socket_io_attachments', 'LOCK TABLE orders, stock',
+      ...Array(4).fill('ALTER SEQUENCE _sio.queue_id CACHE 1'), // ids are taken where nothing else can fail
+      'LOCK TABLE _sio.queue', 'LOCK TABLE _sio.sent', 'LOCK TABLE _sio.totals', 'LOCK TABLE socket_io_attachments', 'LOCK TABLE orders, stock',
     ]);
     try {
       await session.query(`BEGIN; ${lock}`);

@@ -8,7 +8,7 @@ import { closeAll, startServers } from '../../../harness/servers.js';
 
 export const ATTACHMENTS = 'socket_io_attachments';
 export const VIEWS = ['sio_status', 'sio_failed', 'sio_watches'];
-export const OWN_TABLES = ['_sio_queue', '_sio_sent', '_sio_failed', '_sio_totals'];
+export const OWN_TABLES = ['_sio.queue', '_sio.sent', '_sio.failed', '_sio.totals'];
 
 export const binary = (event = 'e') => `SELECT sio_emit_binary('/', '{}', '${event}', '\\x41')`;
 

@@ -80,14 +80,14 @@ export default {
     await executes({ sio_wait_delivered: 'SELECT sio_wait_delivered()' });
     await app.query(`BEGIN; SET LOCAL socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', 'queued'); COMMIT`);
     assert.deepEqual((await may(`SELECT sio_wait_delivered('0') AS none`)).rows, [{ none: false }]);
-    await mayNot('SELECT * FROM _sio_queue');
+    await mayNot('SELECT * FROM _sio.queue');
   },
 
   '`EXECUTE` on `sio_retry`, `sio_discard`': async ({ admin, mayNot, executes, fail }) => {
     const [one, two] = await fail();
     await executes({ sio_retry: `SELECT sio_retry(${one})`, sio_discard: `SELECT sio_discard(${two})` });
     assert.equal((await admin.query('SELECT FROM sio_failed')).rowCount, 0);
-    assert.equal((await admin.query('SELECT FROM _sio_queue')).rowCount, 1);
+    assert.equal((await admin.query('SELECT FROM _sio.queue')).rowCount, 1);
     await mayNot('SELECT * FROM sio_failed');
   },
 

@@ -4,12 +4,23 @@ import { refused } from '../../../harness/refusals.js';
 import { SERVERS_ROLE } from '../../../harness/roles.js';
 import { ATTACHMENTS, binary, OWN_TABLES, VIEWS } from './deployment.js';
 
+const USAGE = 'USAGE ON SCHEMA _sio';
+
 export default {
+  '`USAGE` on the schema `_sio`': async ({ grant, mayNot }) => {
+    await mayNot('CREATE TABLE _sio.queue2 ()');
+    await mayNot('SELECT * FROM _sio.worker()');
+    await grant(USAGE);
+    await mayNot('CREATE TABLE _sio.queue2 ()');
+    await mayNot('SELECT * FROM _sio.worker()');
+    for (const table of OWN_TABLES) await mayNot(`SELECT * FROM ${table}`);
+  },
+
   '`SELECT` on `sio_status`': async ({ postgres, admin, grant, may, mayNot }) => {
     await mayNot('SELECT * FROM sio_status');
     await grant('SELECT ON sio_status');
     await mayNot('SELECT * FROM sio_status');
-    await grant('EXECUTE ON FUNCTION _sio_worker, _sio_waiting, _sio_attachments');
+    await grant('EXECUTE ON FUNCTION _sio.worker, _sio.waiting, _sio.attachments, _sio.library_version');
     assert.equal((await may('SELECT * FROM sio_status')).rowCount, 1);
     await admin.query('CREATE ROLE monitor LOGIN IN ROLE pg_monitor');
     const monitor = await postgres.connect({ user: 'monitor' });
@@ -26,7 +37,9 @@ export default {
     const { rows, fields } = await may('SELECT * FROM sio_failed');
     assert.equal(rows.length, 2);
     assert.deepEqual(fields.map(({ name }) => name), ['id', 'queued_at', 'failed_at', 'sqlstate', 'error', 'channel', 'bytes']);
-    await mayNot('SELECT message, payload FROM _sio_failed');
+    await mayNot('SELECT message, payload FROM _sio.failed');
+    await grant(USAGE);
+    await mayNot('SELECT message, payload FROM _sio.failed');
   },
 
   '`SELECT` on `sio_watches`': async ({ admin, grant, may, mayNot }) => {
@@ -40,7 +53,7 @@ export default {
 
   '`INSERT`, `UPDATE`, `DELETE` on the views': async ({ admin, grant, mayNot, fail }) => {
     await fail();
-    await grant(...VIEWS.map((view) => `ALL ON ${view}`), 'EXECUTE ON FUNCTION _sio_worker, _sio_waiting, _sio_attachments');
+    await grant(...VIEWS.map((view) => `ALL ON ${view}`), 'EXECUTE ON FUNCTION _sio.worker, _sio.waiting, _sio.attachments, _sio.library_version');
     for (const view of VIEWS) {
       const { rows: [{ column }] } = await admin.query(`SELECT attname AS column FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1`, [view]);
       for (const attempt of [`DELETE FROM ${view}`, `UPDATE ${view} SET ${column} = NULL`, `INSERT INTO ${view} DEFAULT VALUES`]) await mayNot(attempt, '55000');
@@ -129,18 +142,18 @@ export default {
     await app.query(binary()); // the next id is free again
   },
 
-  '`SELECT`, `INSERT`, `UPDATE`, `DELETE` on `_sio_queue`, `_sio_sent`, `_sio_failed`, `_sio_totals`': async ({ admin, app, grant, may, mayNot, arrived, fail }) => {
+  '`SELECT`, `INSERT`, `UPDATE`, `DELETE` on `_sio.queue`, `_sio.sent`, `_sio.failed`, `_sio.totals`': async ({ admin, app, grant, may, mayNot, arrived, fail }) => {
     await fail();
     await app.query(`BEGIN; SET LOCAL socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', 'kept'); COMMIT`);
     for (const table of OWN_TABLES) {
       await mayNot(`SELECT * FROM ${table}`);
-      await grant(`SELECT, INSERT, UPDATE, DELETE ON ${table}`);
+      await grant(USAGE, `SELECT, INSERT, UPDATE, DELETE ON ${table}`);
       assert.equal((await may(`SELECT * FROM ${table}`)).rowCount, 0, table);
       assert.equal((await may(`DELETE FROM ${table}`)).rowCount, 0, table);
       await mayNot(`INSERT INTO ${table} DEFAULT VALUES`);
     }
-    await mayNot(`INSERT INTO _sio_queue (xid, id, queued_at, channel, message) VALUES (pg_current_xact_id(), 0, now(), 'socket.io#/', '')`);
-    assert.equal((await may(`UPDATE _sio_queue SET message = ''`)).rowCount, 0);
+    await mayNot(`INSERT INTO _sio.queue (xid, id, queued_at, channel, message) VALUES (pg_current_xact_id(), 0, now(), 'socket.io#/', '')`);
+    assert.equal((await may(`UPDATE _sio.queue SET message = ''`)).rowCount, 0);
     await admin.query('SELECT sio_deliver()');
     assert.deepEqual(await arrived(), [['kept']]);
     assert.equal((await admin.query('SELECT FROM sio_failed')).rowCount, 2);
@@ -148,15 +161,15 @@ export default {
 
   '`TRUNCATE` on them': async ({ admin, app, grant, may, mayNot, arrived }) => {
     await app.query(`BEGIN; SET LOCAL socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', 'lost'); COMMIT`);
-    await mayNot('TRUNCATE _sio_queue');
-    await grant('TRUNCATE ON _sio_queue');
-    await may('TRUNCATE _sio_queue');
+    await mayNot('TRUNCATE _sio.queue');
+    await grant(USAGE, 'TRUNCATE ON _sio.queue');
+    await may('TRUNCATE _sio.queue');
     await admin.query('SELECT sio_deliver()');
     assert.deepEqual(await arrived(), []);
   },
 
   '`TRIGGER`, `REFERENCES` on them': async ({ admin, app, grant, may, arrived, fail }) => {
-    await grant(...OWN_TABLES.map((table) => `ALL ON ${table}`), 'CREATE ON SCHEMA public');
+    await grant(USAGE, ...OWN_TABLES.map((table) => `ALL ON ${table}`), 'CREATE ON SCHEMA public');
     await may(`
       CREATE TABLE seen (who text); GRANT INSERT ON seen TO PUBLIC;
       CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NULL; END $$;
@@ -168,13 +181,13 @@ export default {
     assert.equal((await may('SELECT * FROM seen')).rowCount, 0);
   },
 
-  'any privilege on `_sio_queue_id`': async ({ admin, app, grant, may, mayNot, arrived }) => {
-    await mayNot(`SELECT nextval('_sio_queue_id')`);
-    await grant('ALL ON SEQUENCE _sio_queue_id');
+  'any privilege on `_sio.queue_id`': async ({ admin, app, grant, may, mayNot, arrived }) => {
+    await mayNot(`SELECT nextval('_sio.queue_id')`);
+    await grant(USAGE, 'ALL ON SEQUENCE _sio.queue_id');
     const emit = (event) => app.query(`BEGIN; SET LOCAL socketio_emitter.delivery = 'queue'; SELECT sio_emit('/', '{}', '${event}'); COMMIT`);
-    await may(`SELECT setval('_sio_queue_id', 1000)`);
+    await may(`SELECT setval('_sio.queue_id', 1000)`);
     await emit('first');
-    await may(`SELECT setval('_sio_queue_id', 500)`);
+    await may(`SELECT setval('_sio.queue_id', 500)`);
     await emit('second');
     await admin.query('SELECT sio_deliver()');
     assert.deepEqual(await arrived(), [['second'], ['first']]);
