@@ -217,7 +217,7 @@ describe('queued delivery goes on', () => {
 
   for (const [what, statements] of Object.entries(REWRITES)) {
     it(`during ${what}, again and again, and nothing of what was sent is left behind`, async () => {
-      const { rows: [{ name }] } = await admin.query(`SELECT min(indexrelid::regclass::text) AS name FROM pg_index WHERE indrelid = '_sio.queue'::regclass`);
+      const { rows: [{ name }] } = await admin.query(`SELECT min(relname) AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = '_sio.queue'::regclass`);
       const seen = (await postgres.log()).length;
       let emitting = true;
       const rewriting = (async () => {
