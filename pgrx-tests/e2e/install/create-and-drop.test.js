@@ -36,6 +36,14 @@ describe('the extension', () => {
     await admin.query('GRANT CREATE ON SCHEMA public TO table_owner');
   });
 
+  it('is refused beside a schema of somebody else\'s with the name of its own', async () => {
+    await admin.query('CREATE SCHEMA _sio AUTHORIZATION table_owner');
+    await refused(admin, 'CREATE EXTENSION socketio_emitter', '55000', { says: /schema _sio is not a member of extension/ });
+    await admin.query(`DROP SCHEMA _sio; CREATE EXTENSION socketio_emitter VERSION '0.3.0'; CREATE SCHEMA _sio AUTHORIZATION table_owner`);
+    await refused(admin, 'ALTER EXTENSION socketio_emitter UPDATE', '42P06');
+    await admin.query('DROP SCHEMA _sio; ALTER EXTENSION socketio_emitter UPDATE');
+  });
+
   afterEach(async () => {
     await admin.end();
     await postgres.dropDatabase(database);

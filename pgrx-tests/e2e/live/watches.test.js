@@ -40,7 +40,7 @@ describe('sio_watches', () => {
     (await live.app.query(`SELECT *, table_name::text AS table_name FROM sio_watches ${where} ORDER BY name`)).rows;
 
   const definitions = async () =>
-    (await live.app.query(`SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, tgname`)).rows;
+    (await live.app.query(`SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'ignore_copies' ORDER BY 1, tgname`)).rows;
 
   it('shows what was written by hand, however it was', async () => {
     const args = ['watch=x', 'batch=many', 'columns=id, "Odd, ""col" ,STATUS'];
@@ -50,16 +50,16 @@ describe('sio_watches', () => {
   });
 
   it('leaves out at once what nobody could follow, however long it is', async () => {
-    await live.app.query(`SET statement_timeout = '5s'`);
+    for (const session of [live.app, live.admin]) await session.query(`SET statement_timeout = '5s'`);
     for (const bytes of [`decode(repeat('00', 40000000), 'hex')`, `decode(repeat('6100', 20000000), 'hex')`, `convert_to(repeat('x', 40000000), 'UTF8')`,
       `convert_to('watch=a', 'UTF8') || '\\x00' || convert_to('room=' || repeat(',', 5000000), 'UTF8') || '\\x00'`]) {
-      const { rows } = await live.app.query(`SELECT name FROM _sio.declaration(${bytes})`);
+      const { rows } = await live.admin.query(`SELECT name FROM _sio.declaration(${bytes})`);
       assert.deepEqual(rows, [{ name: null }], bytes);
     }
     // As long as arguments may be, and the worst of what they may be.
     for (const bytes of [`decode(repeat('00', 262144), 'hex')`, `convert_to('room=' || repeat(',', 262000), 'UTF8')`,
       `convert_to('columns=' || repeat('"', 262000), 'UTF8')`, `decode(repeat('ff00', 131072), 'hex')`]) {
-      assert.equal((await live.app.query(`SELECT * FROM _sio.declaration(${bytes})`)).rowCount, 1, bytes);
+      assert.equal((await live.admin.query(`SELECT * FROM _sio.declaration(${bytes})`)).rowCount, 1, bytes);
     }
 
     await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);
@@ -178,7 +178,7 @@ describe('sio_watches', () => {
       await session.query('INSERT INTO orders VALUES (2); DROP EXTENSION socketio_emitter CASCADE; INSERT INTO orders VALUES (3)');
       const { rows } = await session.query('SELECT id FROM orders ORDER BY 1');
       assert.deepEqual(rows.map(({ id }) => id), [1, 2, 3]);
-      assert.equal((await session.query('SELECT FROM pg_trigger WHERE NOT tgisinternal')).rowCount, 0);
+      assert.equal((await session.query(`SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'ignore_copies'`)).rowCount, 0);
       await session.query(`CREATE EXTENSION socketio_emitter; SELECT sio_watch('orders', '{staff}'); INSERT INTO orders VALUES (4)`);
       await session.query(`SELECT sio_unwatch('orders'); DROP EXTENSION socketio_emitter`);
       await session.end();

@@ -166,7 +166,7 @@ describe('beside queued delivery', () => {
     })()]);
     await delivered(admin);
     assert.deepEqual(await numbers(listener), upTo(100));
-    await admin.query('DROP INDEX queue_xid_ccnew');
+    await admin.query('DROP INDEX _sio.queue_xid_ccnew');
     await admin.query('TRUNCATE _sio.queue, _sio.sent');
     await app.query(numbered(1));
     await delivered(admin);
@@ -218,7 +218,7 @@ describe('beside queued delivery', () => {
     });
     await delivered(admin);
     assert.deepEqual((await numbers(listener)).sort(), [1, 2, 3]);
-    await admin.query('DROP INDEX by_id, by_hash, by_two');
+    await admin.query('DROP INDEX _sio.by_id, _sio.by_hash, _sio.by_two');
   });
 
   for (const [what, index] of Object.entries({
@@ -228,7 +228,7 @@ describe('beside queued delivery', () => {
     it(`an index on ${what} is refused at the next emit, and nothing is written`, async () => {
       await admin.query(`CREATE ${index}`);
       for (const emit of [numbered(1), numberedBinary(1)]) await assert.rejects(app.query(emit), { code: '55000', message: /"_sio.queue" has been altered/ });
-      await admin.query('DROP INDEX theirs');
+      await admin.query('DROP INDEX _sio.theirs');
       await app.query(numbered(2));
       await delivered(admin);
       assert.deepEqual(await numbers(listener), [2]);
