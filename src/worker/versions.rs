@@ -1,6 +1,7 @@
 //! The library and its SQL, which are replaced one after the other.
 
 use crate::pg::background;
+use crate::pg::encoding::in_any_encoding;
 use pgrx::PgSqlErrorCode;
 
 /// Tells in the log that the second step of an upgrade waits. `extension` is `None` where the database has no extension.
@@ -16,9 +17,9 @@ pub fn warn_if_they_differ(database: &str, extension: Option<&str>) {
     };
     background::log_warning(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!(
+        in_any_encoding(format!(
             "extension \"socketio_emitter\" has version {extension} in database \"{database}\", but the library has version {library}"
-        ),
+        )),
         hint,
     );
 }

@@ -2,7 +2,6 @@
 
 use crate::extension;
 use crate::pg::background::signals::take_signals;
-use crate::pg::encoding::in_any_encoding;
 use crate::pg::process::unwinding::unwinding;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
@@ -137,9 +136,9 @@ pub fn log_shortage(message: &'static str, hint: &'static str) {
     log_warning(code, message.to_owned(), hint);
 }
 
-/// Warns in the server's log.
+/// Warns in the server's log. The launcher is connected to no database: there `message` is ASCII, and converted by nobody.
 pub fn log_warning(code: PgSqlErrorCode, message: String, hint: &'static str) {
-    ErrorReport::new(code, in_any_encoding(message), extension::NAME)
+    ErrorReport::new(code, message, extension::NAME)
         .set_hint(hint)
         .report(PgLogLevel::WARNING);
 }
