@@ -408,29 +408,14 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
 )
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -501,14 +486,17 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-STRICT VOLATILE PARALLEL UNSAFE  
+STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -518,6 +506,18 @@ CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
 STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -575,7 +575,7 @@ FROM _sio.worker() worker
         WHERE at IS NOT NULL
         ORDER BY at DESC LIMIT 1) newest ON true
     -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
-    -- be_the_deliverer in src/delivery/queue/mod.rs.
+    -- be_the_deliverer in src/delivery/queue/drain.rs.
     LEFT JOIN LATERAL (
         SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
         FROM pg_catalog.pg_locks l

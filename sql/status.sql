@@ -44,7 +44,7 @@ FROM _sio.worker() worker
         WHERE at IS NOT NULL
         ORDER BY at DESC LIMIT 1) newest ON true
     -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
-    -- be_the_deliverer in src/delivery/queue/mod.rs.
+    -- be_the_deliverer in src/delivery/queue/drain.rs.
     LEFT JOIN LATERAL (
         SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
         FROM pg_catalog.pg_locks l

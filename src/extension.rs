@@ -5,7 +5,10 @@ use std::ffi::CStr;
 /// The name of the extension, of its library, and of the prefix of its settings: that of the package.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The version of the library, as Postgres takes it.
+/// The version of the library.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// [`VERSION`], as Postgres takes it.
 pub const C_VERSION: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
         Ok(version) => version,

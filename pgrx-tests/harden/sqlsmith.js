@@ -56,7 +56,7 @@ SELECT sio_watch('documents', except_columns => '{big}', level => 'statement');
 
 CREATE TABLE regclasses (id int PRIMARY KEY, relation regclass);
 INSERT INTO regclasses SELECT row_number() OVER (), oid FROM pg_class
-  WHERE relname IN ('orders', 'parts', 'parts_old', 'words', 'orders_pkey', 'sio_status', 'pg_class', 'socket_io_attachments', '_sio.queue');
+  WHERE relname IN ('orders', 'parts', 'parts_old', 'words', 'orders_pkey', 'sio_status', 'pg_class', 'socket_io_attachments', 'queue');
 
 -- Random arguments are mostly refused. These aren't, or not all: what is random is where they are called, and how often.
 CREATE FUNCTION accepted(n int) RETURNS text LANGUAGE plpgsql AS $$

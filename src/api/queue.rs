@@ -4,6 +4,7 @@ use crate::api::params;
 use crate::delivery::queue::{deliver, failed, status};
 use crate::delivery::transport::notify::{Notify, attachments};
 use crate::error::ParameterError;
+use crate::extension;
 use crate::pg::call::result::TextResult;
 use crate::pg::encoding::in_any_encoding;
 use crate::pg::xact::transaction;
@@ -104,7 +105,7 @@ fn _sio_worker() -> TableIterator<
 /// Returns the version of the library that the session has loaded, which `sio_status` shows beside that of the SQL.
 #[pg_extern(schema = "_sio", name = "library_version", stable, parallel_safe)]
 fn _sio_library_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+    extension::VERSION
 }
 
 /// Returns what `sio_status` shows of the queue: how many messages are waiting to be sent, and since when the oldest is.

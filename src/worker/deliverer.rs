@@ -24,7 +24,7 @@ use std::time::Instant;
 /// own background processes set (`AutoVacWorkerMain` in `src/backend/postmaster/autovacuum.c`).
 ///
 /// All other settings that a session may change were gone through (`pg_settings`, context `user` and `superuser`): they
-/// are about SQL, of which the worker runs none, about logging, or about resources. `e2e/worker-settings.test.js` sets
+/// are about SQL, of which the worker runs none, about logging, or about resources. `e2e/worker/settings.test.js` sets
 /// them all at once.
 const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"search_path", c"pg_catalog, pg_temp"),

@@ -1,12 +1,13 @@
 //! The library and its SQL, which are replaced one after the other.
 
+use crate::extension::VERSION;
 use crate::pg::background;
 use crate::pg::encoding::in_any_encoding;
 use pgrx::PgSqlErrorCode;
 
 /// Tells in the log that the second step of an upgrade waits. `extension` is `None` where the database has no extension.
 pub fn warn_if_they_differ(database: &str, extension: Option<&str>) {
-    let library = env!("CARGO_PKG_VERSION");
+    let library = VERSION;
     let Some(extension) = extension.filter(|version| *version != library) else {
         return;
     };

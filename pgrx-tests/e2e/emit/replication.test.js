@@ -58,6 +58,38 @@ describe('the first copy of a subscription to all tables', () => {
   });
 });
 
+describe('where both sides of a subscription emit attachments', () => {
+  let publisher, subscriber;
+
+  before(async () => {
+    publisher = await startPostgres({ name: 'colliding', conf: { wal_level: 'logical' } });
+    subscriber = await startPostgres({ name: 'collided' });
+  });
+
+  after(async () => {
+    await subscriber?.stop();
+    await publisher?.stop();
+  });
+
+  it('their ids collide in a publication of all tables, and not in one that lists others', async () => {
+    const [admin, replica] = [await prepareDatabase(publisher), await prepareDatabase(subscriber)];
+    for (const each of [admin, replica]) await each.query('CREATE TABLE orders (id int)');
+    await admin.query('CREATE PUBLICATION everything FOR ALL TABLES; CREATE PUBLICATION listed FOR TABLE orders');
+    const connection = `CONNECTION '${publisher.url()}'`;
+    await replica.query(`CREATE SUBSCRIPTION everything ${connection} PUBLICATION everything WITH (copy_data = false)`);
+    for (const each of [replica, admin]) await each.query(numberedBinary(1));
+    await until('the subscription stops', async () => /ERROR:  duplicate key value violates .*socket_io_attachments/.test(await subscriber.log()));
+
+    await replica.query('DROP SUBSCRIPTION everything');
+    await replica.query(`CREATE SUBSCRIPTION listed ${connection} PUBLICATION listed WITH (copy_data = false)`);
+    for (const each of [replica, admin]) await each.query(numberedBinary(2));
+    await admin.query('INSERT INTO orders VALUES (1)');
+    await until('the order is there', async () => (await replica.query('SELECT FROM orders')).rowCount === 1);
+    assert.equal((await replica.query(`SELECT FROM ${TABLE}`)).rowCount, 2);
+    await replica.query('DROP SUBSCRIPTION listed');
+  });
+});
+
 describe('in a publication of all tables', () => {
   let publisher, subscriber, admin, replica, app, servers, listener;
 
