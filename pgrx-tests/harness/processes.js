@@ -26,6 +26,11 @@ export function childrenOf(pid) {
   return processes().filter((process) => process.parent === pid).map((process) => process.pid);
 }
 
+/** The state of a process, as `ps` names it ('T' is stopped by a signal), with more letters about it; undefined if there is none. */
+export function stateOf(pid) {
+  return processes().find((process) => process.pid === Number(pid))?.state;
+}
+
 /** How many files a process holds open. */
 export function filesOf(pid) {
   return readdirSync(`/proc/${pid}/fd`).length;

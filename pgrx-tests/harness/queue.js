@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { listen } from './listener.js';
 import { startPostgres } from './postgres.js';
+import { stateOf } from './processes.js';
 import { EMITTER_ROLE, prepareDatabase } from './roles.js';
 import { SLOWNESS, until } from './wait.js';
 
@@ -91,13 +92,29 @@ export async function untilIdle(client, schema = 'public') {
 export async function whileWorkerStands(client, work) {
   const { rows } = await client.query('SELECT current_database() AS database');
   const pid = await untilWorker(client, rows[0]);
-  await untilIdle(client);
-  process.kill(pid, 'SIGSTOP');
+  await untilStopped(client, pid);
   try {
     return await work(pid);
   } finally {
     process.kill(pid, 'SIGCONT');
   }
+}
+
+/**
+ * Stops an idle worker outside of its transactions: a moment after it was seen idle, it may have begun to clean up, and the locks that
+ * it then holds would never be given back to who waits for them.
+ */
+async function untilStopped(client, pid) {
+  await until('the worker stands still outside of a transaction', async () => {
+    await untilIdle(client);
+    process.kill(pid, 'SIGSTOP');
+    // The signal takes effect a moment after it was sent.
+    await until('it is stopped', () => stateOf(pid)?.startsWith('T'));
+    const { rows } = await client.query('SELECT xact_start IS NULL AS outside FROM pg_stat_activity WHERE pid = $1', [pid]);
+    if (rows[0]?.outside) return true;
+    process.kill(pid, 'SIGCONT');
+    return false;
+  });
 }
 
 /** An emit of one numbered event, as SQL: short, or binary, which goes through the attachments table. */
