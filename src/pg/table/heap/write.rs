@@ -65,7 +65,7 @@ impl Heap {
                 self.relation,
                 tuple,
                 pg_sys::GetCurrentCommandId(true),
-                pg_sys::HEAP_INSERT_NO_LOGICAL as i32,
+                pg_sys::HEAP_INSERT_NO_LOGICAL as _, // an int, from 19 on unsigned
                 ptr::null_mut(),
             );
             let tid = Tid::of(&(*tuple).t_self);
