@@ -2,6 +2,7 @@
 // order, and watches go on. scripts/matrix runs it, and says where the programs are.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, it } from 'node:test';
 import { listen } from '../harness/listener.js';
 import { startPostgres, upgradePostgres } from '../harness/postgres.js';
@@ -14,6 +15,13 @@ const isWhole = process.env.MATRIX_PART !== 'sample';
 const PAIRS = PROGRAMS.flatMap((older, i) => PROGRAMS.slice(i + 1, isWhole ? undefined : i + 2).map((newer) => [older, newer]));
 
 const MESSAGES = 56;
+
+// Postgres's releases of November 2026 (15.20, 17.12) note something of each column as an option of it, pg_attver, and their pg_upgrade
+// gives it to the new server. One from before (16.14, 18.6) refuses that for every table, whatever extensions there are.
+const notesVersions = (bin) => readFileSync(`${bin}/postgres`).includes('pg_attver');
+const impossible = ([older, oldBin], [newer, newBin]) => notesVersions(oldBin) && !notesVersions(newBin)
+  && `this Postgres ${newer} is from before November 2026, and ${older} from after: pg_upgrade fails at any table (pg_attver)`;
+
 const hasLz4 = (bin) => execFileSync(`${bin}/pg_config`, ['--configure'], { encoding: 'utf8' }).includes('--with-lz4');
 
 describe('pg_upgrade', () => {
@@ -31,7 +39,8 @@ describe('pg_upgrade', () => {
   it('is tried between at least two versions', () => assert.ok(PAIRS.length > 0));
 
   for (const [[older, oldBin], [newer, newBin]] of PAIRS) {
-    it(`from ${older} to ${newer} loses and doubles no queued message, and keeps watches and what has failed`, async () => {
+    const skip = impossible([older, oldBin], [newer, newBin]);
+    it(`from ${older} to ${newer} loses and doubles no queued message, and keeps watches and what has failed`, { skip }, async () => {
       const old = kept(await startPostgres({ name: 'upgrade-old', bin: oldBin }));
       const admin = await prepareDatabase(old);
       await admin.query(`CREATE TABLE orders (id int PRIMARY KEY); SELECT sio_watch('orders', '{staff}')`);
