@@ -11,7 +11,7 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint bench harden all build install package clean
+.PHONY: help demo test fresh lint bench matrix harden all build install package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/setup bench
 	@scripts/install-privately release
 	@node pgrx-tests/benches/run.js
+
+matrix: ## the tests on each supported Postgres, and pg_upgrade between them: an hour; MAJORS="17 18": on these; PART=sample: some
+	@scripts/matrix $(PART)
 
 harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
 	@scripts/harden $(PARTS)
