@@ -31,6 +31,10 @@ const OURS = `
     UNION ALL SELECT 'schema', oid, xmin FROM pg_namespace WHERE oid IN (SELECT objid FROM members WHERE classid = 'pg_namespace'::regclass)
   ) o ORDER BY 1, 2, 3`;
 
+/** What the role needs that runs migrations, if they make watches. */
+export const ownerGrants = (schema, role) => `GRANT USAGE ON SCHEMA ${schema} TO ${role};
+  GRANT EXECUTE ON FUNCTION ${schema}.sio_watch, ${schema}.sio_unwatch, ${schema}.sio_emit_changes TO ${role}`;
+
 export class Application {
   #before;
 
@@ -40,8 +44,7 @@ export class Application {
     const admin = await cluster.connect({ database });
     const application = new Application(cluster, { database, schema, user, admin });
     await admin.query(`ALTER DATABASE ${database} OWNER TO ${user}; CREATE SCHEMA IF NOT EXISTS ${schema};
-      CREATE EXTENSION socketio_emitter SCHEMA ${schema}; GRANT USAGE ON SCHEMA ${schema} TO ${user};
-      GRANT EXECUTE ON FUNCTION ${['sio_watch', 'sio_unwatch', 'sio_emit_changes'].map((name) => `${schema}.${name}`)} TO ${user}`);
+      CREATE EXTENSION socketio_emitter SCHEMA ${schema}; ${ownerGrants(schema, user)}`);
     await application.grantServers();
     return application;
   }

@@ -1,7 +1,7 @@
 // Prisma's migrations in a database with the extension: nothing of it is theirs to drop or to change.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Application } from '../../harness/application.js';
+import { Application, ownerGrants } from '../../harness/application.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { Prisma } from '../../harness/prisma.js';
 import { createRoles, SERVERS_ROLE } from '../../harness/roles.js';
@@ -89,6 +89,20 @@ for (const [schema, told] of Object.entries(PLACES)) {
       await production.close();
     });
 
+    it('`migrate dev` by an owner who is no superuser, whose shadow database has the extension from template1', async () => {
+      const template = await postgres.connect({ database: 'template1' });
+      await template.query(`${extension} ${ownerGrants(schema, 'owner')}; ALTER ROLE owner CREATEDB`);
+      await template.end();
+      const owned = await Application.create(postgres, { database: 'owned', schema, user: 'owner' });
+      await prisma.deploy({ url: owned.url });
+      assert.equal(await prisma.inSync({ url: owned.url }), true);
+      await owned.assertUntouched();
+      await owned.close();
+      const again = await postgres.connect({ database: 'template1' });
+      await again.query(`DROP EXTENSION socketio_emitter${schema === 'public' ? '' : `; DROP SCHEMA ${schema}`}`);
+      await again.end();
+    });
+
     it('`db push` changes the application\'s tables alone', async () => {
       const prototype = await Application.create(postgres, { database: 'prototype', schema });
       for (const models of [ORDERS('a Int') + NOTES, ORDERS('a Int', 'b Int?'), ORDERS('b Int?')]) {
@@ -122,6 +136,8 @@ for (const [schema, told] of Object.entries(PLACES)) {
         assert.match(dev, /Drift detected[^]*- socket_io_attachments/);
         const push = await untold.run('prisma', ['db', 'push', '--skip-generate'], { fails: true });
         assert.match(push, /cannot drop table socket_io_attachments because extension socketio_emitter requires it/);
+        naive.writeMigration('first', 'CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL);');
+        assert.match(await naive.deploy({ fails: true }), /P3005/);
         await untold.assertUntouched();
         await untold.close();
       });
