@@ -1,6 +1,6 @@
-// Prisma in an application's folder. Its engine for migrations is a program that it downloads when it is first used; or, since 6.6, a
-// WebAssembly module in its package, which reaches the database through a driver of JavaScript. The tests use the latter, so that they
-// need no network.
+// Prisma in an application's folder. Its engine for migrations is a program that it downloads from binaries.prisma.sh when it is first
+// used. From 6.6 to 6.19, it can also be a WebAssembly module in its package, which reaches the database through a driver of JavaScript;
+// Prisma 7 has only the program again. The tests use the module, so that they need no network.
 
 /** A schema: `models` as Prisma's schema language has them. The client isn't made; but of one without the type Prisma wants the engine. */
 export const schemaOf = (models) => `
