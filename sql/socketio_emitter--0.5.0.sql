@@ -205,6 +205,18 @@ AS 'MODULE_PATHNAME', 'sio_retry_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_row
+CREATE  FUNCTION "sio_row"(
+	"record" record, /* Option < Record < '_ > > */
+	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
+) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
+STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_row_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/server_side.rs
 -- socketio_emitter::api::server_side::sio_server_side_emit
 CREATE  FUNCTION "sio_server_side_emit"(
@@ -230,6 +242,15 @@ CREATE  FUNCTION "sio_server_side_emit_args"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_snapshot
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -407,18 +428,6 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::declaration
 CREATE  FUNCTION _sio."declaration"(
@@ -486,6 +495,27 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
 -- socketio_emitter::api::queue::worker
 CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 	"delivery" text,  /* TextResult */
@@ -501,23 +531,14 @@ AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
 )
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -614,6 +635,8 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
+--   api::rows::sio_row
+--   api::rows::sio_snapshot
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
 --   api::sockets::sio_disconnect_sockets
@@ -663,6 +686,10 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
+COMMENT ON FUNCTION sio_row(record, text) IS
+    'Returns a row as a watch of its table sends it';
+COMMENT ON FUNCTION sio_snapshot() IS
+    'Returns the snapshot of the statement, which tells what events its rows contain';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -5,6 +5,7 @@ mod housekeeping;
 mod inspect;
 mod params;
 mod queue;
+mod rows;
 mod server_side;
 mod sockets;
 mod watch;

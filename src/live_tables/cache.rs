@@ -2,13 +2,16 @@
 
 use crate::error::{Error, LiveTableError, ParameterError};
 use crate::live_tables::plan::Plan;
-use crate::pg::catalog::invalidation;
+use crate::live_tables::watch::{WatchTrigger, watch_of_row};
+use crate::pg::catalog::{self, invalidation};
 use crate::pg::encoding;
+use crate::pg::table::definition::Table;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 /// A plan, and what it was made from.
@@ -18,9 +21,17 @@ struct Cached {
     declared_on: pg_sys::Oid,
 }
 
+/// What a plan is looked up by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum For {
+    /// The trigger's OID; a partition's copy of a trigger has one of its own.
+    Trigger(pg_sys::Oid),
+    /// A row's type, and the name of a watch as it was given, in the database's encoding.
+    Row(pg_sys::Oid, Option<Vec<u8>>),
+}
+
 thread_local! {
-    /// By the trigger's OID; a partition's copy of a trigger has one of its own.
-    static PLANS: RefCell<HashMap<pg_sys::Oid, Cached>> = RefCell::default();
+    static PLANS: RefCell<HashMap<For, Cached>> = RefCell::default();
     /// Counts what Postgres said about changes of tables.
     static INVALIDATIONS: Cell<u64> = const { Cell::new(0) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
@@ -30,18 +41,56 @@ thread_local! {
 ///
 /// Shared, not borrowed: while a row is read, a type's own function may fire other triggers.
 pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
-    let cached = PLANS.with_borrow(|plans| {
-        plans
-            .get(&firing.oid())
-            .map(|cached| Rc::clone(&cached.plan))
-    });
-    match cached {
-        Some(plan) => Ok(plan),
-        None => make(firing),
+    let key = For::Trigger(firing.oid());
+    if let Some(plan) = known(&key) {
+        return Ok(plan);
     }
+    remember(key, || {
+        let table = firing.table();
+        let declared_on = firing.declared_on();
+        let arguments = firing.arguments();
+        let plan = plan(
+            arguments.as_deref(),
+            &table,
+            declared_on,
+            firing.is_for_old_rows(),
+        )?;
+        Ok((plan, table.oid(), declared_on))
+    })
 }
 
-fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
+/// The plan of one of the triggers of a watch, by which a row of its table is read that isn't a trigger's.
+///
+/// `of`: the row's type. `watch`: see [`watch_of_row`].
+pub fn plan_of_row(of: pg_sys::Oid, watch: Option<&[u8]>) -> Result<Rc<Plan>, Error> {
+    let key = For::Row(of, watch.map(<[u8]>::to_vec));
+    if let Some(plan) = known(&key) {
+        return Ok(plan);
+    }
+    remember(key, || {
+        let relation = catalog::relation_of_type(of).ok_or(LiveTableError::NotARow)?;
+        Table::with_shared(relation, |table| {
+            let WatchTrigger {
+                arguments,
+                declared_on,
+            } = watch_of_row(table, watch)?;
+            // Nothing is asked for but what is made of a row that is there.
+            let plan = plan(arguments.as_deref(), table, declared_on, false)?;
+            Ok((plan, relation, declared_on))
+        })
+        .unwrap_or_else(|| Err(LiveTableError::NotARow.into()))
+    })
+}
+
+fn known(key: &For) -> Option<Rc<Plan>> {
+    PLANS.with_borrow(|plans| plans.get(key).map(|cached| Rc::clone(&cached.plan)))
+}
+
+/// Looks a plan up, with the table that it reads and the one that it was declared on, and keeps it.
+fn remember(
+    key: For,
+    look_up: impl FnOnce() -> Result<(Plan, pg_sys::Oid, pg_sys::Oid), Error>,
+) -> Result<Rc<Plan>, Error> {
     if !LISTENING.replace(true) {
         invalidation::on_relation(forget);
         // A schema's name; casts, which decide what a value's text is.
@@ -49,33 +98,37 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
     }
     let before = INVALIDATIONS.get();
-    let arguments = firing.arguments().ok_or(LiveTableError::TooManyArguments)?;
+    let (plan, table, declared_on) = look_up()?;
+    let plan = Rc::new(plan);
+    // What was looked up may have changed meanwhile; then this call is the last to go by it.
+    if INVALIDATIONS.get() == before {
+        let cached = Cached {
+            plan: Rc::clone(&plan),
+            table,
+            declared_on,
+        };
+        PLANS.with_borrow_mut(|plans| plans.insert(key, cached));
+    }
+    Ok(plan)
+}
+
+/// The plan that a trigger's arguments declare.
+fn plan(
+    arguments: Option<&[impl AsRef<CStr>]>,
+    table: &Table<'_>,
+    declared_on: pg_sys::Oid,
+    has_old_rows: bool,
+) -> Result<Plan, Error> {
     let arguments = arguments
+        .ok_or(LiveTableError::TooManyArguments)?
         .iter()
         .map(|argument| {
-            encoding::to_utf8(argument.to_bytes())
+            encoding::to_utf8(argument.as_ref().to_bytes())
                 .map_err(|_| ParameterError::unconvertible("arguments"))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
-    let declared_on = firing.declared_on();
-    let table = firing.table();
-    let plan = Rc::new(Plan::new(
-        &declaration,
-        &table,
-        declared_on,
-        firing.is_for_old_rows(),
-    )?);
-    // What was looked up may have changed meanwhile; then this firing is the last to go by it.
-    if INVALIDATIONS.get() == before {
-        let cached = Cached {
-            plan: Rc::clone(&plan),
-            table: table.oid(),
-            declared_on,
-        };
-        PLANS.with_borrow_mut(|plans| plans.insert(firing.oid(), cached));
-    }
-    Ok(plan)
+    Plan::new(&declaration, table, declared_on, has_old_rows)
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {

@@ -2,10 +2,11 @@
 //!
 //! [`function`] is called by Postgres, finds the trigger's [`plan`] in the [`cache`] and has it followed for
 //! [`each_row`], at once, or for [`each_statement`], whose rows go out in [`batches`]. Which [`events`] a [`change`]
-//! causes is the plan's to say; their argument is a [`record`]. A [`watch`] makes such triggers.
+//! causes is the plan's to say; their argument is a [`record`]. A [`watch`] makes such triggers. [`rows`]
+//! that somebody fetches are read by a trigger's plan, too.
 //!
 //! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and binds each [`template`] to them.
-//! Files use only files further down this list of them: `function`, `cache`, `each_row`, `each_statement`, `batches`,
+//! Files use only files further down this list of them: `function`, `rows`, `cache`, `each_row`, `each_statement`, `batches`,
 //! `events`, `record`, `watch`, `plan`, `resolve`, `columns`, `template`, `change`.
 
 mod batches;
@@ -19,7 +20,9 @@ pub mod function;
 mod plan;
 mod record;
 mod resolve;
+mod rows;
 mod template;
 mod watch;
 
+pub use rows::row_as_sent;
 pub use watch::{Level, Watch, drop_watches};

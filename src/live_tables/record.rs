@@ -55,6 +55,15 @@ impl Serialize for Record<'_> {
     }
 }
 
+/// A row alone, in the form that it has in an event: what the payload `row` sends, whichever the plan's is.
+pub fn row_object<'a>(plan: &'a Plan, context: &'a Context<'a>, row: Row<'a>) -> impl Serialize {
+    RowObject {
+        columns: &plan.record,
+        row: Some(row),
+        context,
+    }
+}
+
 impl<'a> Record<'a> {
     fn columns(&self, columns: &'a [NamedReader], row: Option<Row<'a>>) -> RowObject<'a> {
         RowObject {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, LiveTableError, Misdeclared};
 use crate::live_tables::plan::Plan;
+use crate::live_tables::watch::DEFAULT_NAME;
 use crate::live_tables::watch::existing::{Existing, TriggerFunction};
 use crate::live_tables::watch::sql::{self, NewTrigger};
 use crate::live_tables::watch::table;
@@ -12,8 +13,6 @@ use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{Declaration, DeclarationError, Key, write_columns};
 use std::borrow::Cow;
-
-const DEFAULT_NAME: &str = "sio_watch";
 
 /// A watch that is being declared.
 pub struct Watch {

@@ -2,15 +2,21 @@
 //! `sio_unwatch`.
 //!
 //! To [`create`] a watch, or to [`mod@drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
-//! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else.
+//! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else. The watch [`of_row`] is the one that
+//! a row which somebody fetches is shown by.
 
 mod create;
 mod drop;
 mod existing;
+mod of_row;
 mod sql;
 mod table;
 mod wanted;
 
+/// The name of a watch that was given none.
+const DEFAULT_NAME: &str = "sio_watch";
+
 pub use create::Watch;
 pub use drop::drop_watches;
+pub use of_row::{WatchTrigger, watch_of_row};
 pub use wanted::Level;

@@ -57,6 +57,21 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Opens a table for the time of `work`, in which nobody alters it; `None` if it has gone.
+    pub fn with_shared<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> Option<R> {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: opened and closed in pairs, with its lock; after an ERROR Postgres closes it.
+        unsafe {
+            let relation = pg_sys::try_relation_open(oid, lock);
+            if relation.is_null() {
+                return None;
+            }
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            Some(result)
+        }
+    }
+
     /// The table's OID.
     pub fn oid(&self) -> pg_sys::Oid {
         // SAFETY: the relation is open.
@@ -80,7 +95,8 @@ impl<'a> Table<'a> {
     }
 
     /// The table's triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
-    /// for itself, such as for foreign keys.
+    /// for itself, such as for foreign keys. They stay until the next look into the catalogs, at which Postgres may learn
+    /// that the table has changed.
     pub fn triggers(&self) -> Vec<Trigger<'_>> {
         // SAFETY: the relation is open and locked, so that its description stays; the array has as
         // many triggers as it says, each with a name.
@@ -93,6 +109,7 @@ impl<'a> Table<'a> {
                 .iter()
                 .filter(|trigger| !trigger.tgisinternal || trigger.tgisclone)
                 .map(|trigger| Trigger {
+                    oid: trigger.tgoid,
                     name: CStr::from_ptr(trigger.tgname),
                     function: trigger.tgfoid,
                     is_copy: trigger.tgisclone,
@@ -142,6 +159,8 @@ pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
 
 /// A table's trigger. Texts are in the database's encoding.
 pub struct Trigger<'a> {
+    /// Unique in the database.
+    pub oid: pg_sys::Oid,
     /// Unique among the table's.
     pub name: &'a CStr,
     /// The OID of the function that it calls.

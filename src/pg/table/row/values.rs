@@ -11,6 +11,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// One value and one flag for each column.
+    pub(super) fn of(values: &'a [pg_sys::Datum], nulls: &'a [bool]) -> Self {
+        Self { values, nulls }
+    }
+
     /// `None` if the slot is null or empty.
     ///
     /// # Safety
