@@ -49,6 +49,12 @@ $block$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::_sio_declaration
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/inspect.rs
 -- socketio_emitter::api::inspect::sio_buffer
 CREATE  FUNCTION "sio_buffer"(
@@ -284,6 +290,12 @@ AS 'MODULE_PATHNAME', 'sio_wait_delivered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_watch
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::sio_watch
 CREATE  FUNCTION "sio_watch"(
@@ -299,11 +311,12 @@ CREATE  FUNCTION "sio_watch"(
 	"ops" text[] DEFAULT '{insert,update,delete}', /* Option < TextArray < '_ > > */
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
-	"batch" INT DEFAULT 500 /* Option < i32 > */
+	"batch" INT DEFAULT 500, /* Option < i32 > */
+	"meta" bool DEFAULT true /* Option < bool > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_watch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -408,6 +421,15 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
 -- socketio_emitter::api::queue::attachments
 CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
 	"attachments" bigint,  /* Option < i64 > */
@@ -419,8 +441,20 @@ AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::declaration
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
 CREATE  FUNCTION _sio."declaration"(
 	"arguments" bytea /* Bytea < '_ > */
 ) RETURNS TABLE (
@@ -433,18 +467,19 @@ CREATE  FUNCTION _sio."declaration"(
 	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool  /* bool */
 )
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
+--   api::watches::_sio_declaration_of_0_5
 
 -- The watches of all tables: read from their triggers, which are all there is of them.
 CREATE VIEW @extschema@.sio_watches AS
@@ -467,7 +502,8 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
@@ -497,27 +533,6 @@ CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -620,7 +635,7 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
 --   api::watch::sio_unwatch
---   api::watch::sio_watch
+--   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
 --   watches
 --   status
@@ -651,7 +666,7 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
 COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
