@@ -127,7 +127,7 @@ for (const delivery of ['notify', 'queue']) {
       await live.watch(`rooms => '{a}', meta => false`, 'items');
       await live.app.query(`INSERT INTO items VALUES (1, 'a')`);
       assert.deepEqual((await sent()).map(({ args }) => args.length), [1, 1, 1]);
-      await live.app.query(`${rowTrigger('items', 'INSERT', ['room=b', 'meta=on'], { name: 'on' })}; DELETE FROM items`);
+      await live.app.query(`${rowTrigger('items', 'INSERT', ['room=b', 'meta=on'], { name: 'with_meta' })}; DELETE FROM items`);
       await sent();
       await live.app.query(`INSERT INTO items VALUES (1, 'a')`);
       assert.deepEqual((await sent()).map(({ args }) => args.length).sort(), [1, 1, 1, 2]);
