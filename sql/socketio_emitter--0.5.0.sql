@@ -49,6 +49,12 @@ $block$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::_sio_declaration
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/inspect.rs
 -- socketio_emitter::api::inspect::sio_buffer
 CREATE  FUNCTION "sio_buffer"(
@@ -305,6 +311,12 @@ AS 'MODULE_PATHNAME', 'sio_wait_delivered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_watch
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::sio_watch
 CREATE  FUNCTION "sio_watch"(
@@ -320,11 +332,12 @@ CREATE  FUNCTION "sio_watch"(
 	"ops" text[] DEFAULT '{insert,update,delete}', /* Option < TextArray < '_ > > */
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
-	"batch" INT DEFAULT 500 /* Option < i32 > */
+	"batch" INT DEFAULT 500, /* Option < i32 > */
+	"meta" bool DEFAULT true /* Option < bool > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_watch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -428,8 +441,23 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::declaration
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL RESTRICTED  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
 CREATE  FUNCTION _sio."declaration"(
 	"arguments" bytea /* Bytea < '_ > */
 ) RETURNS TABLE (
@@ -442,18 +470,19 @@ CREATE  FUNCTION _sio."declaration"(
 	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool  /* bool */
 )
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
+--   api::watches::_sio_declaration_of_0_5
 
 -- The watches of all tables: read from their triggers, which are all there is of them.
 CREATE VIEW @extschema@.sio_watches AS
@@ -476,7 +505,8 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
@@ -512,21 +542,6 @@ CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
 STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -643,7 +658,7 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
 --   api::watch::sio_unwatch
---   api::watch::sio_watch
+--   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
 --   watches
 --   status
@@ -674,7 +689,7 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
 COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';

@@ -19,7 +19,8 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,

@@ -3,13 +3,10 @@
 use crate::api::params;
 use crate::error::Error;
 use crate::live_tables::{self, Level, Watch};
-use crate::pg::call::datum::{Bytea, Regclass, Text, TextArray};
-use crate::pg::call::result::TextResult;
-use crate::pg::encoding;
-use crate::pg::process::alloc;
+use crate::pg::call::datum::{Regclass, Text, TextArray};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_declaration::{Key, MAX_ARGUMENTS, Summary};
+use socketio_emitter_declaration::Key;
 use std::borrow::Cow;
 
 /// Makes a table a live one: creates the triggers that emit its changes, or replaces those that an earlier call made
@@ -27,6 +24,7 @@ use std::borrow::Cow;
 /// * `name text`: of the watch and its triggers; NULL (the default) is `sio_watch`.
 /// * `old text`: of a change, `key` or `full`.
 /// * `batch integer`: rows, at least 1.
+/// * `meta boolean`: whether each event has a second argument, `{"xid": "…", "seq": "…"}`.
 ///
 /// The caller needs the privilege TRIGGER on the table, and EXECUTE on `sio_emit_changes`. An update that changes no
 /// column's value emits nothing.
@@ -35,9 +33,11 @@ use std::borrow::Cow;
 /// 42703 for a column that does not exist, 55000 for a missing primary key, 42501 without the privilege, 42809 for
 /// anything but a table, 42P01 for a `regclass` of nothing, 42710 if a trigger that does not belong to this watch has its
 /// name.
-#[pg_extern(volatile, parallel_unsafe)]
+///
+/// Its symbol isn't that of earlier versions, whose SQL passes fewer arguments: see [`crate::api::earlier`].
+#[pg_extern(name = "sio_watch", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
-fn sio_watch<'a>(
+fn sio_watch_of_0_5<'a>(
     table_name: Option<Regclass>,
     rooms: default!(Option<TextArray<'a>>, "'{}'"),
     event: default!(Option<Text<'a>>, "'$table:$op'"),
@@ -51,34 +51,30 @@ fn sio_watch<'a>(
     name: default!(Option<Text<'a>>, "NULL"),
     old: default!(Option<Text<'a>>, "'key'"),
     batch: default!(Option<i32>, "500"),
+    meta: default!(Option<bool>, "true"),
 ) -> Result<(), ErrorReport> {
-    let mut watch = Watch::new(table(table_name)?, self::name(name)?.as_deref())?;
-    for room in params::target_rooms(rooms)? {
-        watch.argument(Key::Room, &room);
+    let mut wanted = Wanted::new(
+        table_name,
+        rooms,
+        event,
+        ns,
+        payload,
+        columns,
+        except_columns,
+        left_event,
+        level,
+        ops,
+        name,
+        old,
+        batch,
+    )?;
+    if params::required(meta, "meta")? {
+        wanted.watch.argument(Key::Meta, "on");
     }
-    watch.argument(Key::Event, &params::text(event, "event")?);
-    watch.argument(Key::Ns, &params::text(ns, "ns")?);
-    watch.argument(Key::Payload, &params::text(payload, "payload")?);
-    if let Some(columns) = names(columns, "columns")? {
-        watch.columns(Key::Columns, &columns);
-    }
-    if let Some(columns) = names(except_columns, "except_columns")? {
-        watch.columns(Key::ExceptColumns, &columns);
-    }
-    if let Some(event) = left_event {
-        watch.argument(Key::LeftEvent, &params::text(Some(event), "left_event")?);
-    }
-    let old = params::text(old, "old")?;
-    if old != "key" {
-        watch.argument(Key::Old, &old);
-    }
-    watch.argument(Key::Batch, &params::required(batch, "batch")?.to_string());
-    let level = Level::parse(&params::text(level, "level")?)?;
-    let ops = params::required(names(ops, "ops")?, "ops")?;
-    Ok(watch.create(level, &ops)?)
+    Ok(wanted.create()?)
 }
 
-/// Drops the triggers that [`sio_watch`] made on a table. `sio_unwatch(...) → integer`
+/// Drops the triggers that [`sio_watch_of_0_5`] made on a table. `sio_unwatch(...) → integer`
 ///
 /// * `table_name regclass`: NULL is an error, 22004.
 /// * `name text`: of a watch; NULL (the default) is all watches of the table.
@@ -97,70 +93,61 @@ fn sio_unwatch<'a>(
     )?)
 }
 
-/// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` (`bytea`) holds them, taken apart. Returns
-/// one row, or none for NULL.
-///
-/// It raises no error, because a single trigger that somebody has written by hand would break the view for everybody. A
-/// value that cannot be read is NULL, and so is `name` where the trigger belongs to no watch.
-#[pg_extern(
-    schema = "_sio",
-    name = "declaration",
-    immutable,
-    strict,
-    parallel_safe
-)]
-#[allow(clippy::type_complexity)]
-fn _sio_declaration(
-    arguments: Bytea<'_>,
-) -> TableIterator<
-    'static,
-    (
-        name!(name, Option<TextResult>),
-        name!(ns, TextResult),
-        name!(rooms, Vec<TextResult>),
-        name!(event, TextResult),
-        name!(payload, TextResult),
-        name!(old, TextResult),
-        name!(columns, Option<Vec<TextResult>>),
-        name!(except_columns, Option<Vec<TextResult>>),
-        name!(left_event, Option<TextResult>),
-        name!(batch, Option<i32>),
-    ),
-> {
-    // More than any trigger's that could be followed, with a zero byte behind each.
-    let arguments = Bytea(
-        arguments
-            .0
-            .get(..2 * MAX_ARGUMENTS)
-            .map_or(arguments.0, |_| b""),
-    );
-    let arguments = arguments.0.strip_suffix(b"\0").unwrap_or(arguments.0);
-    let arguments: Vec<String> = arguments
-        .split(|byte| *byte == 0)
-        .map(encoding::display_bytes)
-        .collect();
-    let summary = Summary::read(arguments.iter().map(String::as_str));
-    TableIterator::once((
-        summary.name.map(shown),
-        shown(summary.ns),
-        summary.rooms.into_iter().map(shown).collect(),
-        shown(summary.event),
-        shown(summary.payload),
-        shown(summary.old),
-        summary.columns.map(all_shown),
-        summary.except_columns.map(all_shown),
-        summary.left_event.map(shown),
-        summary.batch,
-    ))
+/// The call of a function that makes a watch, as far as all versions of it have the same parameters.
+pub(super) struct Wanted<'a> {
+    pub watch: Watch,
+    level: Level,
+    ops: Vec<Cow<'a, str>>,
 }
 
-fn shown(text: &str) -> TextResult {
-    let text = alloc::copy(text.as_bytes());
-    TextResult(encoding::from_utf8(text).unwrap_or_else(|_| b"?".to_vec()))
-}
+impl<'a> Wanted<'a> {
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        table_name: Option<Regclass>,
+        rooms: Option<TextArray<'a>>,
+        event: Option<Text<'a>>,
+        ns: Option<Text<'a>>,
+        payload: Option<Text<'a>>,
+        columns: Option<TextArray<'a>>,
+        except_columns: Option<TextArray<'a>>,
+        left_event: Option<Text<'a>>,
+        level: Option<Text<'a>>,
+        ops: Option<TextArray<'a>>,
+        name: Option<Text<'a>>,
+        old: Option<Text<'a>>,
+        batch: Option<i32>,
+    ) -> Result<Self, Error> {
+        let mut watch = Watch::new(table(table_name)?, self::name(name)?.as_deref())?;
+        for room in params::target_rooms(rooms)? {
+            watch.argument(Key::Room, &room);
+        }
+        watch.argument(Key::Event, &params::text(event, "event")?);
+        watch.argument(Key::Ns, &params::text(ns, "ns")?);
+        watch.argument(Key::Payload, &params::text(payload, "payload")?);
+        if let Some(columns) = names(columns, "columns")? {
+            watch.columns(Key::Columns, &columns);
+        }
+        if let Some(columns) = names(except_columns, "except_columns")? {
+            watch.columns(Key::ExceptColumns, &columns);
+        }
+        if let Some(event) = left_event {
+            watch.argument(Key::LeftEvent, &params::text(Some(event), "left_event")?);
+        }
+        let old = params::text(old, "old")?;
+        if old != "key" {
+            watch.argument(Key::Old, &old);
+        }
+        watch.argument(Key::Batch, &params::required(batch, "batch")?.to_string());
+        Ok(Self {
+            watch,
+            level: Level::parse(&params::text(level, "level")?)?,
+            ops: params::required(names(ops, "ops")?, "ops")?,
+        })
+    }
 
-fn all_shown(texts: Vec<String>) -> Vec<TextResult> {
-    texts.iter().map(|text| shown(text)).collect()
+    pub fn create(self) -> Result<(), Error> {
+        self.watch.create(self.level, &self.ops)
+    }
 }
 
 fn table(value: Option<Regclass>) -> Result<pg_sys::Oid, Error> {

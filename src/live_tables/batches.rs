@@ -186,7 +186,7 @@ impl Encoder<'_> {
             about: event.about,
             context: &context,
         };
-        send(self.plan, event, &[records], &context)
+        send(self.plan, event, Some(records), &context)
     }
 }
 

@@ -22,7 +22,7 @@ pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
             change,
             about: event.about,
         };
-        send(plan, &event, &[record], &context)?;
+        send(plan, &event, Some(record), &context)?;
     }
     Ok(())
 }

@@ -9,7 +9,6 @@ use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::trigger::{Firing, Operation};
 use socketio_emitter_batching::About;
-use socketio_emitter_declaration::Payload;
 
 /// Sends the events of the rows that a statement changed.
 pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
@@ -75,18 +74,14 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
         new: None,
     };
     let context = Context::new("payload", []);
-    let record = [Record {
+    let payload = plan.has_old_record().then_some(Record {
         plan,
         context: &context,
         change,
         about: About::Change,
-    }];
-    let args = match plan.payload {
-        Payload::Change { .. } => &record[..],
-        Payload::Row | Payload::Key => &[],
-    };
+    });
     for event in events_of(plan, change)? {
-        send(plan, &event, args, &context)?;
+        send(plan, &event, payload, &context)?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The events that a changed row causes: which clients they are for, and under which name.
 
-use crate::delivery;
+use crate::delivery::Turn;
 use crate::error::Error;
 use crate::live_tables::change::Change;
+use crate::live_tables::meta::{Argument, Meta};
 use crate::live_tables::plan::{Plan, Recipients};
 use crate::payload::Context;
 use crate::pg::trigger::Operation;
@@ -70,24 +71,38 @@ pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
 }
 
 /// Sends one event.
-pub fn send<A: Serialize>(
+///
+/// `payload`: its argument. Without one, the event has none, or a null in front of its [`Meta`].
+pub fn send<P: Serialize>(
     plan: &Plan,
     event: &Event,
-    args: &[A],
+    payload: Option<P>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
-    delivery::send(
-        c"sio_emit_changes()",
-        &plan.namespace,
-        Action::Emit {
-            event: &event.name,
-            args,
-            target: Target {
-                rooms: &event.rooms,
-                except: &event.except,
-            },
-            flags: Flags::default(),
+    let turn = Turn::take(c"sio_emit_changes()");
+    let meta = match plan.meta {
+        true => Some(Meta::of(&turn)?),
+        false => None,
+    };
+    let action = |args| Action::Emit {
+        event: &event.name,
+        args,
+        target: Target {
+            rooms: &event.rooms,
+            except: &event.except,
         },
-        context,
-    )
+        flags: Flags::default(),
+    };
+    let namespace = &plan.namespace;
+    match (payload, meta) {
+        (payload, Some(meta)) => {
+            let args = [Argument::Payload(payload), Argument::Meta(meta)];
+            turn.send(namespace, action(&args), context)
+        }
+        (Some(payload), None) => {
+            let args = [Argument::Payload(Some(payload))];
+            turn.send(namespace, action(&args), context)
+        }
+        (None, None) => turn.send(namespace, action(&[]), context),
+    }
 }

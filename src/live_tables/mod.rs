@@ -2,12 +2,12 @@
 //!
 //! [`function`] is called by Postgres, finds the trigger's [`plan`] in the [`cache`] and has it followed for
 //! [`each_row`], at once, or for [`each_statement`], whose rows go out in [`batches`]. Which [`events`] a [`change`]
-//! causes is the plan's to say; their argument is a [`record`]. A [`watch`] makes such triggers. [`rows`]
+//! causes is the plan's to say; their arguments are a [`record`] and their [`meta`]. A [`watch`] makes such triggers. [`rows`]
 //! that somebody fetches are read by a trigger's plan, too.
 //!
 //! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and binds each [`template`] to them.
 //! Files use only files further down this list of them: `function`, `rows`, `cache`, `each_row`, `each_statement`, `batches`,
-//! `events`, `record`, `watch`, `plan`, `resolve`, `columns`, `template`, `change`.
+//! `events`, `meta`, `record`, `watch`, `plan`, `resolve`, `columns`, `template`, `change`.
 
 mod batches;
 mod cache;
@@ -17,6 +17,7 @@ mod each_row;
 mod each_statement;
 mod events;
 pub mod function;
+mod meta;
 mod plan;
 mod record;
 mod resolve;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub key: Vec<NamedReader>,
     /// Rows per message of a statement.
     pub batch: usize,
+    /// Whether events tell their transaction and their number.
+    pub meta: bool,
     /// There if updates that change nothing are to be skipped.
     pub unchanged: Option<Comparison>,
     /// The schema of the table that the trigger was declared on.
@@ -102,6 +104,7 @@ impl Plan {
             record,
             key,
             batch: declaration.batch,
+            meta: declaration.meta,
             unchanged: declaration.skip_unchanged.then(|| table.comparison()),
             schema: resolver.schema,
             table: resolver.table,

@@ -28,6 +28,8 @@ pub struct Declaration {
     pub batch: usize,
     /// `unchanged=skip`: an update that changes no column's value emits nothing.
     pub skip_unchanged: bool,
+    /// `meta=on`: each event has a second argument, which tells its transaction and its number.
+    pub meta: bool,
     /// The watch that the trigger belongs to, if `sio_watch` made it.
     pub watch: Option<String>,
 }
@@ -66,6 +68,15 @@ enum Unchanged {
     #[default]
     Send,
     Skip,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Switch {
+    #[default]
+    Off,
+    On,
 }
 
 /// What of a row travels. Names are exact.
@@ -115,6 +126,7 @@ impl Declaration {
                 .transpose()?,
             batch: given.get(Key::Batch).map_or(Ok(DEFAULT_BATCH), batch)?,
             skip_unchanged: choice::<Unchanged>(&given, Key::Unchanged)? == Unchanged::Skip,
+            meta: choice::<Switch>(&given, Key::Meta)? == Switch::On,
             watch: given.get(Key::Watch).map(str::to_owned),
         };
         declaration.check()?;
@@ -179,6 +191,9 @@ impl Declaration {
         }
         if self.skip_unchanged {
             add(Key::Unchanged, Unchanged::Skip.into());
+        }
+        if self.meta {
+            add(Key::Meta, Switch::On.into());
         }
         if let Some(watch) = &self.watch {
             add(Key::Watch, watch);

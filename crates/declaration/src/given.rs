@@ -55,6 +55,8 @@ pub enum Key {
     Batch,
     /// What becomes of an update that changes nothing.
     Unchanged,
+    /// Whether events tell their transaction and their number.
+    Meta,
     /// The name of the watch that the trigger belongs to.
     Watch,
 }

@@ -1,6 +1,6 @@
 //! A declaration as it was written, whether or not it can be followed.
 
-use crate::arguments::{Old, Payload, batch};
+use crate::arguments::{Old, Payload, Switch, batch};
 use crate::given::{DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key};
 use crate::identifier;
 
@@ -28,6 +28,8 @@ pub struct Summary<'a> {
     pub left_event: Option<&'a str>,
     /// Rows per message; none if it is no number of them.
     pub batch: Option<i32>,
+    /// Whether events tell their transaction and their number; not if what was written is no answer.
+    pub meta: bool,
 }
 
 impl<'a> Summary<'a> {
@@ -54,6 +56,7 @@ impl<'a> Summary<'a> {
                 .map_or(Ok(DEFAULT_BATCH), batch)
                 .ok()
                 .and_then(|rows| i32::try_from(rows).ok()),
+            meta: given.get(Key::Meta) == Some(Switch::On.into()),
             rooms: given.rooms,
         }
     }

@@ -76,7 +76,7 @@ describe('sio_watch', () => {
       it('follows TRUNCATE, if told to', async () => {
         await orders(`rooms => '{customer:$customer_id,staff}', ops => '{truncate,update}'`);
         await live.app.query('INSERT INTO orders VALUES (1, 1); TRUNCATE orders');
-        assert.deepEqual(await live.got(), { staff: [['orders:truncate']] });
+        assert.deepEqual(await live.got(), { staff: [['orders:truncate', null]] });
       });
 
       it('takes odd names, rooms and events as they are', async () => {

@@ -9,6 +9,7 @@ const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, "Odd, 
 const DEFAULTS = {
   name: 'sio_watch', level: 'row', ops: ['insert', 'update', 'delete'], ns: '/', rooms: [], event: '$table:$op', payload: 'row',
   old: 'key', columns: null, except_columns: null, left_event: null, batch: 500, enabled: true,
+  meta: true,
 };
 
 /** Calls of sio_watch, and how their rows in the view differ from the defaults. */
@@ -17,6 +18,7 @@ const CALLS = [
   [`'{customer:$customer_id,"a \\"b\\", c"}', event => 'x=$op', ns => '/shop'`,
     { rooms: ['customer:$customer_id', 'a "b", c'], event: 'x=$op', ns: '/shop' }],
   [`payload => 'key', level => 'statement', batch => 7`, { payload: 'key', level: 'statement', batch: 7 }],
+  [`meta => false`, { meta: false }],
   [`payload => 'change', old => 'full', ops => '{update}'`, { payload: 'change', old: 'full', ops: ['update'] }],
   [`columns => '{"Odd, \\"col",id}', ops => '{truncate,insert}'`, { columns: ['Odd, "col', 'id'], ops: ['insert', 'truncate'] }],
   [`except_columns => '{"Odd, \\"col"}', rooms => '{$customer_id}', left_event => 'left = $$'`,
@@ -83,7 +85,7 @@ describe('sio_watches', () => {
       WHERE attrelid = 'sio_watches'::regclass AND attnum > 0 ORDER BY attnum`);
     assert.deepEqual(rows.map(({ name, type }) => `${name} ${type}`), [
       'table_name regclass', 'name text', 'level text', 'ops text[]', 'ns text', 'rooms text[]', 'event text', 'payload text', 'old text',
-      'columns text[]', 'except_columns text[]', 'left_event text', 'batch integer', 'enabled boolean',
+      'columns text[]', 'except_columns text[]', 'left_event text', 'batch integer', 'enabled boolean', 'meta boolean',
     ]);
   });
 
@@ -92,7 +94,7 @@ describe('sio_watches', () => {
     for (const [parameters] of CALLS) {
       await live.app.query(`SELECT sio_watch('orders'${parameters && `, ${parameters}`})`);
       const [start, rows] = [await definitions(), await watches()];
-      const again = `SELECT sio_watch(table_name, rooms, event, ns, payload, columns, except_columns, left_event, level, ops, name, old, batch)
+      const again = `SELECT sio_watch(table_name, rooms, event, ns, payload, columns, except_columns, left_event, level, ops, name, old, batch, meta)
                        FROM sio_watches`;
       await live.app.query(again);
       assert.deepEqual([await definitions(), await watches()], [start, rows], parameters);

@@ -32,6 +32,7 @@ fn what_is_written_is_read_again() {
         "left_event=left",
         "batch=7",
         "unchanged=skip",
+        "meta=on",
         "watch=x",
     ];
     let declaration = read(arguments);
@@ -78,6 +79,7 @@ fn mistakes_name_the_argument() {
         (&["batch=2147483648"], "batch"),
         (&["batch=many"], "batch"),
         (&["unchanged=no"], "unchanged"),
+        (&["meta=true"], "meta"),
     ] {
         let error = Declaration::parse(arguments.iter().copied()).expect_err(arguments[0]);
         assert_eq!(error.key, key, "{arguments:?}");

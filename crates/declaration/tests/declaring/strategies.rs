@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "ns",
     "room",
     "event",
@@ -13,6 +13,7 @@ const KEYS: [&str; 11] = [
     "left_event",
     "batch",
     "unchanged",
+    "meta",
     "watch",
 ];
 
@@ -35,6 +36,7 @@ fn value() -> impl Strategy<Value = String> {
         "full",
         "send",
         "skip",
+        "on",
         "1",
         "500",
         "+7",

@@ -14,6 +14,7 @@ fn defaults() -> Summary<'static> {
         except_columns: None,
         left_event: None,
         batch: Some(500),
+        meta: false,
     }
 }
 
@@ -42,6 +43,7 @@ fn what_is_given_is_shown_as_it_was_written() {
         "left_event=left = $$",
         "batch=7",
         "unchanged=skip",
+        "meta=on",
     ];
     let expected = Summary {
         name: Some("x=y"),
@@ -54,6 +56,7 @@ fn what_is_given_is_shown_as_it_was_written() {
         except_columns: names(&["a"]),
         left_event: Some("left = $$"),
         batch: Some(7),
+        meta: true,
     };
     assert_eq!(Summary::read(arguments), expected);
 }
