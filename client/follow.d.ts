@@ -6,7 +6,8 @@ export type Key<Row> = string | number | bigint | Partial<Row>;
 /** What the server answers: one row of `SELECT sio_snapshot() AS snapshot, … AS rows`. */
 export interface Fetched<Row> {
   snapshot: string;
-  rows: Row[];
+  /** A null is a row that the watch's filter doesn't see. */
+  rows: (Row | null)[];
 }
 
 /** The names of a watch's events. Those that the watch doesn't send can be left out. */

@@ -168,7 +168,8 @@ class List {
     }
     const known = new Known(snapshot);
     for (const row of rows) {
-      if (this.#options.where(row)) known.entries.set(this.#keyOf(row), { row, seq: 0n });
+      // sio_row gives null for a row that the watch's filter doesn't see.
+      if (row && this.#options.where(row)) known.entries.set(this.#keyOf(row), { row, seq: 0n });
     }
     return known;
   }

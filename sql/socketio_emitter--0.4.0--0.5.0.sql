@@ -2,6 +2,7 @@
 -- declare, they don't do.
 
 ALTER FUNCTION @extschema@.sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) RENAME TO sio_watch_of_0_4;
+ALTER FUNCTION @extschema@.sio_unwatch(regclass, text) RENAME TO sio_unwatch_of_0_4;
 ALTER FUNCTION _sio.declaration(bytea) RENAME TO declaration_of_0_4;
 
 CREATE  FUNCTION "sio_watch"(
@@ -18,11 +19,25 @@ CREATE  FUNCTION "sio_watch"(
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
 	"batch" INT DEFAULT 500, /* Option < i32 > */
-	"meta" bool DEFAULT true /* Option < bool > */
+	"meta" bool DEFAULT true, /* Option < bool > */
+	"everyone" bool DEFAULT false, /* Option < bool > */
+	"filter" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"changed" text[] DEFAULT NULL, /* Option < TextArray < '_ > > */
+	"keys" text DEFAULT 'column', /* Option < Text < '_ > > */
+	"bigints" text DEFAULT 'number' /* Option < Text < '_ > > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_watch_of_0_5_wrapper';
+
+CREATE  FUNCTION "sio_unwatch"(
+	"table_name" regclass, /* Option < Regclass > */
+	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"if_exists" bool DEFAULT false /* Option < bool > */
+) RETURNS INT /* Result < i32, ErrorReport > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_unwatch_of_0_5_wrapper';
 
 -- Takes a trigger's arguments apart for sio_watches.
 CREATE  FUNCTION _sio."declaration"(
@@ -38,7 +53,12 @@ CREATE  FUNCTION _sio."declaration"(
 	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"left_event" text,  /* Option < TextResult > */
 	"batch" INT,  /* Option < i32 > */
-	"meta" bool  /* bool */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
 )
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
@@ -65,7 +85,12 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
     t.enabled,
-    d.meta
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
@@ -89,7 +114,8 @@ DECLARE
 BEGIN
     FOR replaced IN
         SELECT before::pg_catalog.regprocedure AS before, now::pg_catalog.regprocedure AS now FROM (VALUES
-            ('@extschema@.sio_watch_of_0_4(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer)', '@extschema@.sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean)'),
+            ('@extschema@.sio_watch_of_0_4(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer)', '@extschema@.sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text)'),
+            ('@extschema@.sio_unwatch_of_0_4(regclass, text)', '@extschema@.sio_unwatch(regclass, text, boolean)'),
             ('_sio.declaration_of_0_4(bytea)', '_sio.declaration(bytea)')) f (before, now)
     LOOP
         FOR held IN
@@ -119,15 +145,18 @@ BEGIN
 END
 $block$;
 
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
+
+COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
+    'Drops triggers created by sio_watch; returns the number of watches dropped';
 
 -- A list that clients can follow, in the events' own form.
 CREATE  FUNCTION "sio_row"(
 	"record" record, /* Option < Record < '_ > > */
 	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
 ) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
-STABLE PARALLEL RESTRICTED
+STABLE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_row_wrapper';
 CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */

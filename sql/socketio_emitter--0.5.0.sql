@@ -211,18 +211,6 @@ AS 'MODULE_PATHNAME', 'sio_retry_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/rows.rs
--- socketio_emitter::api::rows::sio_row
-CREATE  FUNCTION "sio_row"(
-	"record" record, /* Option < Record < '_ > > */
-	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
-) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
-STABLE PARALLEL RESTRICTED
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_row_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/server_side.rs
 -- socketio_emitter::api::server_side::sio_server_side_emit
 CREATE  FUNCTION "sio_server_side_emit"(
@@ -248,15 +236,6 @@ CREATE  FUNCTION "sio_server_side_emit_args"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/rows.rs
--- socketio_emitter::api::rows::sio_snapshot
-CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
-STRICT STABLE PARALLEL RESTRICTED
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -288,15 +267,22 @@ AS 'MODULE_PATHNAME', 'sio_sockets_leave_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_unwatch
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::sio_unwatch
 CREATE  FUNCTION "sio_unwatch"(
 	"table_name" regclass, /* Option < Regclass > */
-	"name" text DEFAULT NULL /* Option < Text < '_ > > */
+	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"if_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS INT /* Result < i32, ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_unwatch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_unwatch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -333,7 +319,12 @@ CREATE  FUNCTION "sio_watch"(
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
 	"batch" INT DEFAULT 500, /* Option < i32 > */
-	"meta" bool DEFAULT true /* Option < bool > */
+	"meta" bool DEFAULT true, /* Option < bool > */
+	"everyone" bool DEFAULT false, /* Option < bool > */
+	"filter" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"changed" text[] DEFAULT NULL, /* Option < TextArray < '_ > > */
+	"keys" text DEFAULT 'column', /* Option < Text < '_ > > */
+	"bigints" text DEFAULT 'number' /* Option < Text < '_ > > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
 VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
@@ -442,17 +433,23 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -471,7 +468,12 @@ CREATE  FUNCTION _sio."declaration"(
 	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"left_event" text,  /* Option < TextResult > */
 	"batch" INT,  /* Option < i32 > */
-	"meta" bool  /* bool */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
 )
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
@@ -506,7 +508,12 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
     t.enabled,
-    d.meta
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
@@ -537,23 +544,17 @@ AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-STRICT VOLATILE PARALLEL UNSAFE  
+STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -650,14 +651,12 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
---   api::rows::sio_row
---   api::rows::sio_snapshot
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
 --   api::sockets::sio_disconnect_sockets
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
---   api::watch::sio_unwatch
+--   api::watch::sio_unwatch_of_0_5
 --   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
 --   watches
@@ -689,9 +688,9 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
-COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
 COMMENT ON FUNCTION sio_deliver(integer) IS
     'Sends messages waiting in the queue, when the transaction commits; returns their number';
@@ -701,10 +700,6 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
-COMMENT ON FUNCTION sio_row(record, text) IS
-    'Returns a row as a watch of its table sends it';
-COMMENT ON FUNCTION sio_snapshot() IS
-    'Returns the snapshot of the statement, which tells what events its rows contain';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -20,7 +20,12 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
     t.enabled,
-    d.meta
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,

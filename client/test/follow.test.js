@@ -50,6 +50,11 @@ describe('a list that is fetched', () => {
     assert.deepEqual(states, ['loading', 'live']);
   });
 
+  it('has no rows that the watch does not see', async () => {
+    await startWith([null, lamp]);
+    assert.deepEqual(list.rows, [lamp]);
+  });
+
   it('is fetched at once on a socket that is connected already', () => {
     socket = new FakeSocket();
     socket.connected = true;

@@ -113,9 +113,9 @@ class Live {
     }
   }
 
-  /** sio_watch by the owner, with these further parameters. */
+  /** sio_watch by the owner, with these further parameters. Without rooms among them, everyone is meant. */
   async watch(parameters = '', table = 'orders') {
-    await this.app.query(`SELECT sio_watch('${table}'${parameters && `, ${parameters}`})`);
+    await this.app.query(`SELECT sio_watch('${table}'${watched(parameters)})`);
   }
 
   /** sio_unwatch by the owner: how many watches it says that it removed. */
@@ -147,6 +147,12 @@ class Live {
     else await Promise.all([this.admin, this.app, ...[...(this.listeners?.values() ?? [])].map(({ client }) => client)]
       .filter(Boolean).map((session) => session.end()));
   }
+}
+
+/** Parameters of sio_watch behind the table. Without rooms among them, everyone is meant. */
+export function watched(parameters) {
+  const hasRooms = /^'|^ARRAY|\brooms =>|\beveryone =>/.test(parameters);
+  return `${parameters && `, ${parameters}`}${hasRooms ? '' : ', everyone => true'}`;
 }
 
 /** Whether that is what an event of a watch tells of itself. */

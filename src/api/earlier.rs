@@ -1,13 +1,13 @@
 //! Functions as earlier versions declare them. A library serves the SQL of all versions, which calls these symbols with their
 //! parameters until `ALTER EXTENSION ... UPDATE`. None of them is declared by this version.
 
-use crate::api::watch::Wanted;
+use crate::api::watch::{Wanted, unwatch};
 use crate::api::watches::{all_shown, shown, texts};
 use crate::pg::call::datum::{Bytea, Regclass, Text, TextArray};
 use crate::pg::call::result::TextResult;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use socketio_emitter_declaration::Summary;
+use socketio_emitter_declaration::{Key, Listed, Summary};
 
 /// `sio_watch` of 0.2.0 to 0.4.0, and what it did then.
 #[pg_extern(sql = false)]
@@ -27,7 +27,8 @@ fn sio_watch<'a>(
     old: Option<Text<'a>>,
     batch: Option<i32>,
 ) -> Result<(), ErrorReport> {
-    let wanted = Wanted::new(
+    let column = |name: &str| Listed::Column(name.to_owned());
+    let mut wanted = Wanted::new(
         table_name,
         rooms,
         event,
@@ -41,8 +42,19 @@ fn sio_watch<'a>(
         name,
         old,
         batch,
+        column,
     )?;
+    wanted.watch.argument(Key::Unchanged, "skip");
     Ok(wanted.create()?)
+}
+
+/// `sio_unwatch` of 0.2.0 to 0.4.0.
+#[pg_extern(sql = false)]
+fn sio_unwatch<'a>(
+    table_name: Option<Regclass>,
+    name: Option<Text<'a>>,
+) -> Result<i32, ErrorReport> {
+    Ok(unwatch(table_name, name, true)?)
 }
 
 /// `_sio.declaration` of 0.4.0.

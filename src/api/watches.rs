@@ -38,10 +38,16 @@ fn _sio_declaration_of_0_5(
         name!(left_event, Option<TextResult>),
         name!(batch, Option<i32>),
         name!(meta, bool),
+        name!(everyone, bool),
+        name!(filter, Option<TextResult>),
+        name!(changed, Option<Vec<TextResult>>),
+        name!(keys, TextResult),
+        name!(bigints, TextResult),
     ),
 > {
     let arguments = texts(&arguments);
     let summary = Summary::read(arguments.iter().map(String::as_str));
+    let everyone = summary.rooms.is_empty();
     TableIterator::once((
         summary.name.map(shown),
         shown(summary.ns),
@@ -54,6 +60,11 @@ fn _sio_declaration_of_0_5(
         summary.left_event.map(shown),
         summary.batch,
         summary.meta,
+        everyone,
+        summary.filter.map(shown),
+        summary.changed.map(all_shown),
+        shown(summary.keys),
+        shown(summary.bigints),
     ))
 }
 

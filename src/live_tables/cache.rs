@@ -1,17 +1,18 @@
 //! The plans of this session's triggers: what a trigger's text means is found out once.
 
 use crate::error::{Error, LiveTableError, ParameterError};
-use crate::live_tables::plan::Plan;
-use crate::live_tables::watch::{WatchTrigger, watch_of_row};
+use crate::live_tables::plan::{Plan, Rows};
+use crate::live_tables::watch::watch_of_row;
 use crate::pg::catalog::{self, invalidation};
 use crate::pg::encoding;
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 /// A plan, and what it was made from.
@@ -46,16 +47,13 @@ pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         return Ok(plan);
     }
     remember(key, || {
-        let table = firing.table();
-        let declared_on = firing.declared_on();
-        let arguments = firing.arguments();
-        let plan = plan(
-            arguments.as_deref(),
-            &table,
-            declared_on,
-            firing.is_for_old_rows(),
-        )?;
-        Ok((plan, table.oid(), declared_on))
+        Found {
+            name: firing.name(),
+            arguments: firing.arguments().as_deref(),
+            declared_on: firing.declared_on(),
+            has_old_rows: firing.is_for_old_rows(),
+        }
+        .follow(&firing.table())
     })
 }
 
@@ -69,16 +67,17 @@ pub fn plan_of_row(of: pg_sys::Oid, watch: Option<&[u8]>) -> Result<Rc<Plan>, Er
     }
     remember(key, || {
         let relation = catalog::relation_of_type(of).ok_or(LiveTableError::NotARow)?;
-        Table::with_shared(relation, |table| {
-            let WatchTrigger {
-                arguments,
-                declared_on,
-            } = watch_of_row(table, watch)?;
-            // Nothing is asked for but what is made of a row that is there.
-            let plan = plan(arguments.as_deref(), table, declared_on, false)?;
-            Ok((plan, relation, declared_on))
+        Table::with_open(relation, |table| {
+            let trigger = watch_of_row(table, watch)?;
+            Found {
+                name: &trigger.name,
+                arguments: trigger.arguments.as_deref(),
+                declared_on: trigger.declared_on,
+                // Nothing is asked for but what is made of a row that is there.
+                has_old_rows: false,
+            }
+            .follow(table)
         })
-        .unwrap_or_else(|| Err(LiveTableError::NotARow.into()))
     })
 }
 
@@ -86,49 +85,87 @@ fn known(key: &For) -> Option<Rc<Plan>> {
     PLANS.with_borrow(|plans| plans.get(key).map(|cached| Rc::clone(&cached.plan)))
 }
 
-/// Looks a plan up, with the table that it reads and the one that it was declared on, and keeps it.
-fn remember(
-    key: For,
-    look_up: impl FnOnce() -> Result<(Plan, pg_sys::Oid, pg_sys::Oid), Error>,
-) -> Result<Rc<Plan>, Error> {
+/// Looks a plan up, and keeps it.
+fn remember(key: For, look_up: impl FnOnce() -> Result<Cached, Error>) -> Result<Rc<Plan>, Error> {
     if !LISTENING.replace(true) {
         invalidation::on_relation(forget);
         // A schema's name; casts, which decide what a value's text is.
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::NAMESPACEOID, forget_all);
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
+        // What expressions are made of.
+        for cache in [
+            pg_sys::SysCacheIdentifier::PROCOID,
+            pg_sys::SysCacheIdentifier::OPEROID,
+            pg_sys::SysCacheIdentifier::TYPEOID,
+        ] {
+            invalidation::on_cached_row(cache, forget_expressions);
+        }
     }
     let before = INVALIDATIONS.get();
-    let (plan, table, declared_on) = look_up()?;
-    let plan = Rc::new(plan);
+    let cached = look_up()?;
+    let plan = Rc::clone(&cached.plan);
     // What was looked up may have changed meanwhile; then this call is the last to go by it.
     if INVALIDATIONS.get() == before {
-        let cached = Cached {
-            plan: Rc::clone(&plan),
-            table,
-            declared_on,
-        };
         PLANS.with_borrow_mut(|plans| plans.insert(key, cached));
     }
     Ok(plan)
 }
 
-/// The plan that a trigger's arguments declare.
-fn plan(
-    arguments: Option<&[impl AsRef<CStr>]>,
-    table: &Table<'_>,
+/// A trigger, as a plan is made of it.
+struct Found<'a, A> {
+    name: &'a CStr,
+    arguments: Option<&'a [A]>,
     declared_on: pg_sys::Oid,
     has_old_rows: bool,
-) -> Result<Plan, Error> {
-    let arguments = arguments
-        .ok_or(LiveTableError::TooManyArguments)?
-        .iter()
-        .map(|argument| {
-            encoding::to_utf8(argument.as_ref().to_bytes())
-                .map_err(|_| ParameterError::unconvertible("arguments"))
+}
+
+impl<A: AsRef<CStr>> Found<'_, A> {
+    /// Makes the plan for rows of that table.
+    fn follow(self, table: &Table<'_>) -> Result<Cached, Error> {
+        let arguments = self
+            .arguments
+            .ok_or(LiveTableError::TooManyArguments)?
+            .iter()
+            .map(|argument| {
+                encoding::to_utf8(argument.as_ref().to_bytes())
+                    .map_err(|_| ParameterError::unconvertible("arguments"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
+        let declared_on = self.declared_on;
+        let trigger = encoding::display(self.name);
+        let table_name = catalog::qualified_name(declared_on)
+            .map_or_else(String::new, |name| encoding::display(&name));
+        let prefix =
+            format!("trigger \"{trigger}\" of table \"{table_name}\": argument \"filter\": ");
+        let prefix = encoding::from_utf8(prefix.into_bytes())
+            .ok()
+            .and_then(|prefix| CString::new(prefix).ok())
+            .unwrap_or_default();
+        let plan = |declared: &Table<'_>| {
+            let rows = Rows {
+                source: RowSource {
+                    declared_on: declared,
+                    rows_of: table,
+                },
+                declared_on,
+                has_old_rows: self.has_old_rows,
+                prefix: &prefix,
+            };
+            Plan::new(&declaration, &rows)
+        };
+        // A partition's rows are read without a look at its parent, unless expressions are about that.
+        let plan = if declared_on == table.oid() || !declaration.has_expressions() {
+            plan(table)
+        } else {
+            Table::with_open(declared_on, plan)
+        };
+        Ok(Cached {
+            plan: Rc::new(plan?),
+            table: table.oid(),
+            declared_on,
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
-    Plan::new(&declaration, table, declared_on, has_old_rows)
+    }
 }
 
 fn forget(relation: Option<pg_sys::Oid>) {
@@ -137,6 +174,11 @@ fn forget(relation: Option<pg_sys::Oid>) {
     };
     INVALIDATIONS.set(INVALIDATIONS.get() + 1);
     drop_plans(|cached| cached.table == relation || cached.declared_on == relation);
+}
+
+fn forget_expressions() {
+    INVALIDATIONS.set(INVALIDATIONS.get() + 1);
+    drop_plans(|cached| !cached.plan.expressions.is_empty());
 }
 
 fn forget_all() {

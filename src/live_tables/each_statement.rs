@@ -11,7 +11,7 @@ use crate::pg::trigger::{Firing, Operation};
 use socketio_emitter_batching::About;
 
 /// Sends the events of the rows that a statement changed.
-pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
+pub fn emit<'a>(plan: &'a Plan, firing: &Firing<'a>, operation: Operation) -> Result<(), Error> {
     let mut batches = StatementBatches::new(plan, firing, operation);
     match operation {
         Operation::Insert => {
@@ -96,6 +96,6 @@ fn missing_new_table() -> Error {
 fn missing_old_table() -> Error {
     LiveTableError::TriggerProtocol {
         problem: "sio_emit_changes() requires the transition table OLD TABLE in a statement-level trigger",
-        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event or unchanged=skip.",
+        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event, filter, changed or unchanged.",
     }.into()
 }

@@ -102,6 +102,24 @@ test('the tickets of docs/live-tables.md go where it says', async () => {
   }
 });
 
+test('the items of docs/live-tables.md follow their order to another customer, and into its end', async () => {
+  const [server] = await startServers(cluster, { count: 1 });
+  const clients = [await connectClient(server, { rooms: ['customer:1'] }), await connectClient(server, { rooms: ['customer:2'] })];
+  try {
+    await admin.query(`
+      INSERT INTO orders_of_shop VALUES (1, 1);
+      INSERT INTO order_items (id, order_id, name) VALUES (7, 1, 'book');
+      UPDATE orders_of_shop SET customer_id = 2;
+      DELETE FROM orders_of_shop`);
+    const item = (customer_id) => ({ id: 7, order_id: 1, name: 'book', customer_id });
+    const [first, second] = (await received(admin, clients)).map((events) => events.map(withoutMeta));
+    assert.deepEqual(first, [['item:insert', item(1)], ['item:left', { id: 7 }]]);
+    assert.deepEqual(second, [['item:update', item(2)], ['item:delete', item(2)]]);
+  } finally {
+    await closeAll(clients, server);
+  }
+});
+
 test('the documentation\'s tables have every function, parameter and setting of the extension', async () => {
   const { rows: functions } = await admin.query(`
     SELECT p.proname, p.proargnames[1:p.pronargs] AS parameters

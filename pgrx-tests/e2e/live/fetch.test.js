@@ -50,6 +50,55 @@ describe('sio_row', () => {
     assert.deepEqual(await query('SELECT public.sio_row(NULL::orders) AS row'), [{ row: null }]);
   });
 
+  for (const level of ['row', 'statement']) {
+    it(`has computed columns, other keys and big numbers as the watch sends them, and null for what its filter doesn't see, at ${level} level`, async () => {
+      await live.app.query(`
+        CREATE TABLE orders (id bigint PRIMARY KEY, product_id int, deleted_at date);
+        CREATE FUNCTION product_title(o orders) RETURNS text STABLE LANGUAGE sql AS $$ SELECT 'title ' || o.product_id || ' of ' || count(*) FROM shop.orders $$`);
+      await live.watch(`'{staff}', columns => '{id,product_id,product_title()}', keys => 'camel', bigints => 'text', filter => 'deleted_at IS NULL', level => '${level}'`);
+      await live.app.query(`INSERT INTO orders VALUES (9007199254740993, 1), (2, 2)`);
+      await live.app.query(`INSERT INTO orders VALUES (3, 3, '2026-01-01')`);
+      const events = (await live.got()).staff.flatMap(([, rows]) => rows);
+      assert.deepEqual(events, [
+        { id: '9007199254740993', productId: 1, productTitle: 'title 1 of 2' }, { id: '2', productId: 2, productTitle: 'title 2 of 2' },
+      ]);
+      const [two, three, large] = await sent('orders');
+      assert.deepEqual([large, two, three], [...events.map((row) => ({ ...row, productTitle: row.productTitle.replace('of 2', 'of 3') })), null]);
+    });
+  }
+
+  it('is what the payload\'s function makes of the row', async () => {
+    await live.app.query(`
+      CREATE TABLE orders (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+      CREATE TABLE few (note text, id int NOT NULL);
+      ALTER TABLE orders ATTACH PARTITION few FOR VALUES FROM (0) TO (100);
+      CREATE FUNCTION shape(o orders) RETURNS jsonb IMMUTABLE LANGUAGE sql AS $$ SELECT jsonb_build_object('id', o.id, 'of', jsonb_build_array(o.note)) $$`);
+    await live.watch(`'{staff}', payload => 'shape()'`);
+    await live.app.query(`INSERT INTO orders VALUES (1, 'x'), (2, NULL)`);
+    const events = (await live.got()).staff.map(([, row]) => row);
+    assert.deepEqual(events, [{ id: 1, of: ['x'] }, { id: 2, of: [null] }]);
+    assert.deepEqual(await sent('orders'), events);
+    assert.deepEqual(await sent('few'), events);
+  });
+
+  it('calls functions with the rights of who asks, and sees that they were altered', async () => {
+    await live.app.query(`
+      CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1), (2);
+      CREATE FUNCTION whose(o orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT current_user::text';
+      REVOKE EXECUTE ON FUNCTION whose FROM PUBLIC`);
+    await live.watch(`'{staff}', columns => '{whose()}'`);
+    assert.deepEqual(await sent('orders'), [{ whose: 'app' }, { whose: 'app' }]);
+    await live.admin.query(`CREATE ROLE reader; GRANT EXECUTE ON FUNCTION sio_row TO reader; GRANT USAGE ON SCHEMA shop TO reader;
+                            GRANT SELECT ON shop.orders TO reader; SET ROLE reader`);
+    const query = 'SELECT sio_row(o) AS row FROM shop.orders o';
+    await refused(live.admin, query, '42501', { says: ['whose'] });
+    await live.app.query('GRANT EXECUTE ON FUNCTION whose TO reader');
+    assert.deepEqual((await live.admin.query(query)).rows[0].row, { whose: 'reader' });
+    await live.app.query('ALTER FUNCTION whose SECURITY DEFINER');
+    assert.deepEqual((await live.admin.query(query)).rows[0].row, { whose: 'app' });
+    await live.admin.query('RESET ROLE; DROP OWNED BY reader; DROP ROLE reader');
+  });
+
   it('goes by the watch that is named, by the only one, or by sio_watch', async () => {
     await live.app.query(`CREATE TABLE orders (id int PRIMARY KEY, a text, b text); INSERT INTO orders VALUES (1, 'x', 'y')`);
     await refused(live.app, 'SELECT public.sio_row(o) FROM orders o', '42704', { says: ['orders', 'no watch'], hint: /sio_watch\(\)/ });

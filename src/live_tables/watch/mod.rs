@@ -2,12 +2,13 @@
 //! `sio_unwatch`.
 //!
 //! To [`create`] a watch, or to [`mod@drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
-//! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else. The watch [`of_row`] is the one that
-//! a row which somebody fetches is shown by.
+//! are [`wanted`]; what can't be [`meant`] is refused, and what is done is done in [`sql`]. A watch is its triggers and nothing
+//! else. The watch [`of_row`] is the one that a row which somebody fetches is shown by.
 
 mod create;
 mod drop;
 mod existing;
+mod meant;
 mod of_row;
 mod sql;
 mod table;
@@ -18,5 +19,5 @@ const DEFAULT_NAME: &str = "sio_watch";
 
 pub use create::Watch;
 pub use drop::drop_watches;
-pub use of_row::{WatchTrigger, watch_of_row};
+pub use of_row::watch_of_row;
 pub use wanted::Level;

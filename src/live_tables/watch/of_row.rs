@@ -13,6 +13,8 @@ use std::ffi::{CStr, CString};
 
 /// A trigger of a watch.
 pub struct WatchTrigger {
+    /// In the database's encoding.
+    pub name: CString,
     /// As the trigger has them; none if there are more than Postgres can count.
     pub arguments: Option<Vec<CString>>,
     /// The table that the trigger was declared on: of a partition's copy, the partitioned table.
@@ -44,8 +46,10 @@ pub fn watch_of_row(table: &Table<'_>, name: Option<&[u8]>) -> Result<WatchTrigg
     {
         let arguments = trigger.arguments.as_ref();
         let arguments = arguments.map(|all| all.iter().copied().map(CStr::to_owned).collect());
+        let name = trigger.name.to_owned();
         let original = trigger.is_copy.then_some(trigger.oid);
         return Ok(WatchTrigger {
+            name,
             arguments,
             declared_on: original
                 .and_then(catalog::table_of_original_trigger)
@@ -59,7 +63,7 @@ pub fn watch_of_row(table: &Table<'_>, name: Option<&[u8]>) -> Result<WatchTrigg
     let table = table::display_name(table.oid());
     Err(match name {
         None if !watches.is_empty() => LiveTableError::SeveralWatches { table, watches },
-        _ => LiveTableError::NoSuchWatch {
+        _ => LiveTableError::NoWatchOfRow {
             table,
             watch: name.map(encoding::display_bytes),
             watches,

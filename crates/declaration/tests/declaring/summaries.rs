@@ -15,6 +15,10 @@ fn defaults() -> Summary<'static> {
         left_event: None,
         batch: Some(500),
         meta: false,
+        filter: None,
+        changed: None,
+        keys: "column",
+        bigints: "number",
     }
 }
 
@@ -44,6 +48,10 @@ fn what_is_given_is_shown_as_it_was_written() {
         "batch=7",
         "unchanged=skip",
         "meta=on",
+        "filter=a = 1",
+        "changed=\"S\".f(),a",
+        "keys=camels",
+        "bigints=text",
     ];
     let expected = Summary {
         name: Some("x=y"),
@@ -57,6 +65,10 @@ fn what_is_given_is_shown_as_it_was_written() {
         left_event: Some("left = $$"),
         batch: Some(7),
         meta: true,
+        filter: Some("a = 1"),
+        changed: names(&["S.f()", "a"]),
+        keys: "camels",
+        bigints: "text",
     };
     assert_eq!(Summary::read(arguments), expected);
 }
@@ -75,6 +87,7 @@ fn what_cant_be_read_is_none_or_passed_over() {
         "columns=a b",
         "except_columns=",
         "batch=many",
+        "meta=yes",
     ];
     assert_eq!(Summary::read(arguments), expected);
     for batch in [
