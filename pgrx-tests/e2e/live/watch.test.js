@@ -1,6 +1,7 @@
 // sio_watch and sio_unwatch: the triggers that they make and remove, and what those send.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { lacks } from '../../harness/features.js';
 import { rowTrigger, startLive, watched } from '../../harness/live.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text DEFAULT 'new');`;
@@ -189,7 +190,7 @@ describe('sio_watch', () => {
     assert.deepEqual((await live.got()).staff, [['passing:insert', { id: 1 }], ['light:insert', { id: 2 }]]);
   });
 
-  it('lets an unchanged update of columns without an equality pass in silence', async () => {
+  it('lets an unchanged update of columns without an equality pass in silence', { skip: lacks('xml') }, async () => {
     await live.app.query('CREATE TABLE shapes (id int, j json, p point, x xml)');
     for (const level of ['row', 'statement']) {
       await live.watch(`rooms => '{staff}', level => '${level}'`, 'shapes');
