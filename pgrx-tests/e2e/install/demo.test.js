@@ -22,10 +22,11 @@ describe('`make demo`', () => {
     const { code, stdout, stderr } = await demo();
     assert.equal(code, 0, `${stdout}${stderr}`);
     const [, event] = stdout.match(/^ *client received {2}order:insert {2}(.*)$/m);
-    const [order] = JSON.parse(event);
+    const [[order], meta] = event.split('  ').map((argument) => JSON.parse(argument));
     assert.equal(order.item, 'a book');
     assert.equal(order.customer_id, 1);
     assert.ok(!('photo' in order));
+    assert.deepEqual(Object.keys(meta), ['xid', 'seq']);
   });
 
   it('serves on the PORT that it is given', async () => {
