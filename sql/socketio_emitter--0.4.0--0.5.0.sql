@@ -176,7 +176,8 @@ BEGIN
                 ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
             END AS grantee
         FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        WHERE p.oid IN ('@extschema@.sio_row(record, text)'::pg_catalog.regprocedure, '@extschema@.sio_snapshot()'::pg_catalog.regprocedure)
+        WHERE p.oid OPERATOR(pg_catalog.=) ANY (
+                ARRAY['@extschema@.sio_row(record, text)', '@extschema@.sio_snapshot()']::pg_catalog.regprocedure[])
             AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', held.function, held.grantee);

@@ -1,5 +1,6 @@
 // A socket without a network, and a server that answers when the test says so.
 import { EventEmitter } from 'node:events';
+import { follow } from '../follow.js';
 
 export class FakeSocket extends EventEmitter {
   connected = false;
@@ -57,4 +58,34 @@ export class FakeClock {
   restore() {
     Object.assign(globalThis, this.#real);
   }
+}
+
+// Transactions below 100 are contained in it, and 101; 100 and those from 102 on are not.
+export const SNAPSHOT = '100:102:100';
+
+// The list of the test that runs: its socket, the fetches that wait, and what it has told.
+export let socket, calls, list, changes, errors;
+
+export function start(options = {}) {
+  socket = new FakeSocket();
+  const server = fetcher();
+  calls = server.calls;
+  [changes, errors] = [[], []];
+  list = follow(socket, { events: 'order', fetch: server.fetch, ...options })
+    .on('change', (change) => changes.push(change))
+    .on('error', (error) => errors.push(error));
+}
+
+/** Answers the fetch that waits, and forgets what the list has told. */
+export async function answer(rows, snapshot = SNAPSHOT) {
+  calls.shift().answer({ snapshot, rows });
+  await settled();
+  changes.splice(0);
+}
+
+/** A list that is live, with these rows. */
+export async function startWith(rows, options) {
+  start(options);
+  socket.connect();
+  await answer(rows);
 }

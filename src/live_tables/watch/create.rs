@@ -3,12 +3,11 @@
 use crate::error::{Error, LiveTableError, Misdeclared, ParameterError};
 use crate::live_tables::functions;
 use crate::live_tables::plan::{Plan, Rows};
-use crate::live_tables::watch::DEFAULT_NAME;
 use crate::live_tables::watch::existing::{Existing, TriggerFunction};
 use crate::live_tables::watch::meant;
 use crate::live_tables::watch::sql::{self, NewTrigger};
 use crate::live_tables::watch::table;
-use crate::live_tables::watch::wanted::{self, Level};
+use crate::live_tables::watch::wanted::{self, DEFAULT_NAME, Level};
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::{self, RowSource};
 use crate::pg::trigger::Operation;

@@ -14,9 +14,6 @@ mod sql;
 mod table;
 mod wanted;
 
-/// The name of a watch that was given none.
-const DEFAULT_NAME: &str = "sio_watch";
-
 pub use create::Watch;
 pub use drop::drop_watches;
 pub use of_row::watch_of_row;

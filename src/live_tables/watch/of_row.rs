@@ -1,10 +1,10 @@
 //! The watch that a row is read by.
 
 use crate::error::{Error, LiveTableError};
-use crate::live_tables::watch::DEFAULT_NAME;
 use crate::live_tables::watch::existing::TriggerFunction;
 use crate::live_tables::watch::sql::in_database_encoding;
 use crate::live_tables::watch::table;
+use crate::live_tables::watch::wanted::DEFAULT_NAME;
 use crate::pg::table::definition::Table;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
