@@ -211,6 +211,18 @@ AS 'MODULE_PATHNAME', 'sio_retry_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_row
+CREATE  FUNCTION "sio_row"(
+	"record" record, /* Option < Record < '_ > > */
+	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
+) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
+STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_row_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/server_side.rs
 -- socketio_emitter::api::server_side::sio_server_side_emit
 CREATE  FUNCTION "sio_server_side_emit"(
@@ -236,6 +248,15 @@ CREATE  FUNCTION "sio_server_side_emit_args"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_snapshot
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -442,14 +463,17 @@ AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-STRICT VOLATILE PARALLEL UNSAFE  
+STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -544,17 +568,14 @@ AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
 )
-STRICT VOLATILE PARALLEL RESTRICTED  
+STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -651,6 +672,8 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
+--   api::rows::sio_row
+--   api::rows::sio_snapshot
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
 --   api::sockets::sio_disconnect_sockets
@@ -700,6 +723,10 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
+COMMENT ON FUNCTION sio_row(record, text) IS
+    'Returns a row as a watch of its table sends it';
+COMMENT ON FUNCTION sio_snapshot() IS
+    'Returns the snapshot of the statement, which tells what events its rows contain';
 /* </end connected objects> */
 
 /* <begin connected objects> */
