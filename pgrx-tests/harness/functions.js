@@ -28,6 +28,7 @@ export const LIVE_FUNCTIONS = {
     'table_name', 'rooms', 'event', 'ns', 'payload', 'columns', 'except_columns', 'left_event', 'level', 'ops', 'name', 'old', 'batch',
   ],
   sio_unwatch: ['table_name', 'name'],
+  sio_check: [],
 };
 
 /** Those of queued delivery, with their parameters. */
