@@ -29,6 +29,7 @@ export const LIVE_FUNCTIONS = {
     'meta', 'everyone', 'filter', 'changed', 'keys', 'bigints',
   ],
   sio_unwatch: ['table_name', 'name', 'if_exists'],
+  sio_check: [],
 };
 
 /** Those of queued delivery, with their parameters. */
