@@ -40,3 +40,5 @@ COMMENT ON FUNCTION sio_row(record, text) IS
     'Returns a row as a watch of its table sends it';
 COMMENT ON FUNCTION sio_snapshot() IS
     'Returns the snapshot of the statement, which tells what events its rows contain';
+COMMENT ON FUNCTION sio_check() IS
+    'Raises an error for the first watch that does not fit its table; returns the number of watches';

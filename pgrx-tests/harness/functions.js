@@ -31,6 +31,7 @@ export const LIVE_FUNCTIONS = {
   sio_unwatch: ['table_name', 'name', 'if_exists'],
   sio_row: ['record', 'watch'],
   sio_snapshot: [],
+  sio_check: [],
 };
 
 /** Those of queued delivery, with their parameters. */

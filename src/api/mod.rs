@@ -7,6 +7,7 @@ mod inspect;
 mod params;
 mod queue;
 mod rows;
+pub mod schema;
 mod server_side;
 mod sockets;
 mod watch;

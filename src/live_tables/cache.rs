@@ -1,6 +1,7 @@
 //! The plans of this session's triggers: what a trigger's text means is found out once.
 
-use crate::error::{Error, LiveTableError, ParameterError};
+use crate::error::{Error, LiveTableError};
+use crate::live_tables::declared::declaration;
 use crate::live_tables::plan::{Plan, Rows};
 use crate::live_tables::watch::watch_of_row;
 use crate::pg::catalog::{self, invalidation};
@@ -9,7 +10,6 @@ use crate::pg::table::definition::Table;
 use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -122,16 +122,12 @@ struct Found<'a, A> {
 impl<A: AsRef<CStr>> Found<'_, A> {
     /// Makes the plan for rows of that table.
     fn follow(self, table: &Table<'_>) -> Result<Cached, Error> {
-        let arguments = self
-            .arguments
-            .ok_or(LiveTableError::TooManyArguments)?
-            .iter()
-            .map(|argument| {
-                encoding::to_utf8(argument.as_ref().to_bytes())
-                    .map_err(|_| ParameterError::unconvertible("arguments"))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
+        let arguments = self.arguments.map(|arguments| {
+            arguments
+                .iter()
+                .map(|argument| argument.as_ref().to_bytes())
+        });
+        let declaration = declaration(arguments)?;
         let declared_on = self.declared_on;
         let trigger = encoding::display(self.name);
         let table_name = catalog::qualified_name(declared_on)
