@@ -452,31 +452,18 @@ AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/watches.rs
--- socketio_emitter::api::watches::declaration
-CREATE  FUNCTION _sio."declaration"(
-	"arguments" bytea /* Bytea < '_ > */
-) RETURNS TABLE (
-	"name" text,  /* Option < TextResult > */
-	"ns" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"event" text,  /* TextResult */
-	"payload" text,  /* TextResult */
-	"old" text,  /* TextResult */
-	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"left_event" text,  /* Option < TextResult > */
-	"batch" INT,  /* Option < i32 > */
-	"meta" bool,  /* bool */
-	"everyone" bool,  /* bool */
-	"filter" text,  /* Option < TextResult > */
-	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"keys" text,  /* TextResult */
-	"bigints" text  /* TextResult */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
-IMMUTABLE STRICT PARALLEL SAFE  
+STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -489,99 +476,6 @@ CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::schema::_sio_problem
---   api::watches::_sio_declaration_of_0_5
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled,
-    d.meta,
-    d.everyone,
-    d.filter COLLATE pg_catalog."C" AS filter,
-    d.changed COLLATE pg_catalog."C" AS changed,
-    d.keys COLLATE pg_catalog."C" AS keys,
-    d.bigints COLLATE pg_catalog."C" AS bigints,
-    (
-        SELECT p.problem
-        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
-            -- Once for each.
-            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
-        WHERE p.problem IS NOT NULL
-        ORDER BY u.position
-        LIMIT 1
-    ) COLLATE pg_catalog."C" AS problem
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -634,9 +528,9 @@ END
 $function$;
 COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
 
--- Commands that can rename a column or change its type.
+-- Commands that can rename a column or change its type; and a new trigger depends on what it refers to.
 CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW')
+    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
@@ -647,18 +541,35 @@ ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -740,6 +651,95 @@ COMMENT ON VIEW @extschema@.sio_status IS
 ALTER FUNCTION _sio.worker() ROWS 1;
 ALTER FUNCTION _sio.waiting() ROWS 1;
 ALTER FUNCTION _sio.attachments() ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
+CREATE  FUNCTION _sio."declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
+)
+IMMUTABLE STRICT PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::schema::_sio_problem
+--   api::watches::_sio_declaration_of_0_5
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints,
+    (
+        SELECT p.problem
+        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
+            -- Once for each.
+            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
+        WHERE p.problem IS NOT NULL
+        ORDER BY u.position
+        LIMIT 1
+    ) COLLATE pg_catalog."C" AS problem
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -90,4 +90,37 @@ describe('what a watch computes', () => {
       await works('INSERT INTO orders VALUES (2)');
     });
   }
+
+  describe('is protected by Postgres, as what a view refers to:', () => {
+    const FUNCTIONS = `CREATE FUNCTION room_of(o orders) RETURNS text LANGUAGE sql AS $$ SELECT 'customer:' || o.customer_id $$;
+      CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = seen);
+      CREATE DOMAIN short AS text`;
+
+    for (const [what, parameters, drop] of [
+      ['a function that names a room', `ARRAY['\${room_of()}']`, 'FUNCTION room_of(orders)'],
+      ['a function that names an event', `'{staff}', event => '\${room_of()}'`, 'FUNCTION room_of(orders)'],
+      ['a computed column', `'{staff}', columns => '{id,room_of()}'`, 'FUNCTION room_of'],
+      ['a function in a filter', `'{staff}', filter => 'seen(status)'`, 'FUNCTION seen(text)'],
+      ['an operator in a filter', `'{staff}', filter => '### status'`, 'OPERATOR ### (NONE, text)'],
+      ['a type in a filter', `'{staff}', filter => 'status::short IS NOT NULL'`, 'DOMAIN short'],
+    ]) {
+      for (const level of ['row', 'statement']) {
+        it(`${what}, at ${level} level`, async () => {
+          await works(`${ORDERS}; ${FUNCTIONS}; SELECT sio_watch('orders', ${parameters}, level => '${level}')`);
+          await works(`SELECT sio_watch('orders', ${parameters}, level => '${level}')`); // replaced
+          await refused(live.app, `DROP ${drop}`, '2BP01', { says: 'depend' });
+          await works(`INSERT INTO orders VALUES (1); ALTER TABLE orders ALTER status TYPE varchar(20); ALTER TABLE orders RENAME status TO state; INSERT INTO orders VALUES (2)`);
+          await refused(live.app, `DROP ${drop}`, '2BP01', { says: 'depend' });
+          await works(`DROP ${drop} CASCADE; INSERT INTO orders VALUES (3)`);
+          assert.deepEqual(await live.triggerNames(), []);
+        });
+      }
+    }
+
+    it('but not what a watch no longer refers to', async () => {
+      await works(`${ORDERS}; ${FUNCTIONS}; SELECT sio_watch('orders', ARRAY['\${room_of()}'], filter => 'seen(status)'); SELECT sio_watch('orders', '{staff}')`);
+      await works('DROP FUNCTION room_of; DROP OPERATOR ### (NONE, text); DROP FUNCTION seen; INSERT INTO orders VALUES (1)');
+      assert.deepEqual(await live.triggerNames(), ['sio_watch']);
+    });
+  });
 });

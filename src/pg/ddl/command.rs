@@ -35,7 +35,7 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Command<'fcx> {
     }
 }
 
-/// What a command has done to columns. Names are in the database's encoding.
+/// What a command has done to columns and triggers. Names are in the database's encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Altered {
     /// It gave a column another name.
@@ -47,6 +47,8 @@ pub enum Altered {
         /// The new name.
         to: CString,
     },
+    /// It made a trigger, or replaced one.
+    Trigger(pg_sys::Oid),
     /// `ALTER TABLE`, or `ALTER TYPE` of a composite type, with its parts.
     Parts {
         /// The table, or the composite type's relation.
@@ -61,7 +63,7 @@ pub enum Altered {
 }
 
 impl Command<'_> {
-    /// What it has done to columns, if anything.
+    /// What it has done to columns and triggers, if anything.
     pub fn altered(&self) -> Option<Altered> {
         use pg_sys::CollectedCommandType as Kind;
         // SAFETY: `type_` tells which of the union's structs there is, and the tag the type of the statement, whose
@@ -83,6 +85,9 @@ impl Command<'_> {
                         from: owned(rename.subname),
                         to: owned(rename.newname),
                     })
+                }
+                (Kind::SCT_Simple, pg_sys::NodeTag::T_CreateTrigStmt) => {
+                    Some(Altered::Trigger(self.0.d.simple.address.objectId))
                 }
                 (Kind::SCT_AlterTable, pg_sys::NodeTag::T_AlterTableStmt) => {
                     let parts = (*statement.cast::<pg_sys::AlterTableStmt>()).cmds;
