@@ -441,41 +441,35 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -487,6 +481,17 @@ CREATE  FUNCTION _sio."dropped"(
 VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -528,9 +533,10 @@ END
 $function$;
 COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
 
--- Commands that can rename a column or change its type; and a new trigger depends on what it refers to.
+-- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
 CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
@@ -541,116 +547,15 @@ ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
 )
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   queue
---   api::queue::_sio_worker
---   api::queue::_sio_waiting
---   api::queue::_sio_attachments
---   api::queue::_sio_library_version
-
--- Messages that could not be sent (dead letters). OFFSET 0 makes it a view that nobody can write through,
--- whatever is granted.
-CREATE VIEW @extschema@.sio_failed AS
-SELECT id, queued_at, failed_at, sqlstate, error, channel,
-    coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
-FROM _sio.failed OFFSET 0;
-COMMENT ON VIEW @extschema@.sio_failed IS
-    'Failed messages (dead letters): see sio_retry and sio_discard';
-
--- One row. Tables are read with the privileges of the view's owner, functions are called with those of the caller.
-CREATE VIEW @extschema@.sio_status AS
-SELECT
-    worker.delivery,
-    worker.pid AS worker_pid,
-    CASE
-        WHEN holder.virtualtransaction IS NULL THEN worker.state
-        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
-        ELSE pg_catalog.format('session %s delivers', holder.pid)
-    END AS worker_state,
-    newest.error AS last_error,
-    newest.at AS last_error_at,
-    queue.queued,
-    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
-    (SELECT pg_catalog.count(*) FROM _sio.failed) AS failed,
-    coalesce(totals.delivered, 0) AS delivered_total,
-    coalesce(totals.failed, 0) AS failed_total,
-    coalesce(totals.batches, 0) AS batches_total,
-    attachments.attachments,
-    attachments.attachment_bytes,
-    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
-    holder.pid AS delivering_session_pid,
-    holder.since AS delivering_since,
-    _sio.library_version() AS library_version,
-    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'socketio_emitter') AS extension_version
-FROM _sio.worker() worker
-    CROSS JOIN _sio.attachments() attachments
-    CROSS JOIN _sio.waiting() queue
-    LEFT JOIN _sio.totals totals ON true
-    LEFT JOIN LATERAL (
-        SELECT error, at
-        FROM (SELECT worker.last_error, worker.last_error_at
-            UNION ALL
-            (SELECT error, failed_at FROM _sio.failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
-        WHERE at IS NOT NULL
-        ORDER BY at DESC LIMIT 1) newest ON true
-    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
-    -- be_the_deliverer in src/delivery/queue/drain.rs.
-    LEFT JOIN LATERAL (
-        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
-        FROM pg_catalog.pg_locks l
-            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
-            -- A prepared transaction has no process; its number is that of another lock.
-            LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL
-                AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
-                AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
-            LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
-        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
-            AND l.database OPERATOR(pg_catalog.=) (
-                SELECT oid FROM pg_catalog.pg_database
-                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
-            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND l.objid OPERATOR(pg_catalog.=) '_sio.queue'::pg_catalog.regclass::pg_catalog.oid
-            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
-        LIMIT 1) holder ON true;
-COMMENT ON VIEW @extschema@.sio_status IS
-    'State of queued delivery in this database, its background worker and the attachments table';
--- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
-ALTER FUNCTION _sio.worker() ROWS 1;
-ALTER FUNCTION _sio.waiting() ROWS 1;
-ALTER FUNCTION _sio.attachments() ROWS 1;
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -740,6 +645,102 @@ FROM (
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL RESTRICTED  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   queue
+--   api::queue::_sio_worker
+--   api::queue::_sio_waiting
+--   api::queue::_sio_attachments
+--   api::queue::_sio_library_version
+
+-- Messages that could not be sent (dead letters). OFFSET 0 makes it a view that nobody can write through,
+-- whatever is granted.
+CREATE VIEW @extschema@.sio_failed AS
+SELECT id, queued_at, failed_at, sqlstate, error, channel,
+    coalesce(pg_catalog.octet_length(payload), pg_catalog.octet_length(message)) AS bytes
+FROM _sio.failed OFFSET 0;
+COMMENT ON VIEW @extschema@.sio_failed IS
+    'Failed messages (dead letters): see sio_retry and sio_discard';
+
+-- One row. Tables are read with the privileges of the view's owner, functions are called with those of the caller.
+CREATE VIEW @extschema@.sio_status AS
+SELECT
+    worker.delivery,
+    worker.pid AS worker_pid,
+    CASE
+        WHEN holder.virtualtransaction IS NULL THEN worker.state
+        WHEN holder.pid IS NULL THEN 'a prepared transaction delivers'
+        ELSE pg_catalog.format('session %s delivers', holder.pid)
+    END AS worker_state,
+    newest.error AS last_error,
+    newest.at AS last_error_at,
+    queue.queued,
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) queue.oldest_queued_at AS oldest_queued_age,
+    (SELECT pg_catalog.count(*) FROM _sio.failed) AS failed,
+    coalesce(totals.delivered, 0) AS delivered_total,
+    coalesce(totals.failed, 0) AS failed_total,
+    coalesce(totals.batches, 0) AS batches_total,
+    attachments.attachments,
+    attachments.attachment_bytes,
+    pg_catalog.pg_notification_queue_usage() AS notification_queue_usage,
+    holder.pid AS delivering_session_pid,
+    holder.since AS delivering_since,
+    _sio.library_version() AS library_version,
+    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'socketio_emitter') AS extension_version
+FROM _sio.worker() worker
+    CROSS JOIN _sio.attachments() attachments
+    CROSS JOIN _sio.waiting() queue
+    LEFT JOIN _sio.totals totals ON true
+    LEFT JOIN LATERAL (
+        SELECT error, at
+        FROM (SELECT worker.last_error, worker.last_error_at
+            UNION ALL
+            (SELECT error, failed_at FROM _sio.failed ORDER BY failed_at DESC LIMIT 1)) errors (error, at)
+        WHERE at IS NOT NULL
+        ORDER BY at DESC LIMIT 1) newest ON true
+    -- The session whose transaction has called sio_deliver: nobody else delivers until it ends. The lock is that of
+    -- be_the_deliverer in src/delivery/queue/drain.rs.
+    LEFT JOIN LATERAL (
+        SELECT l.virtualtransaction, l.pid, coalesce(a.xact_start, p.prepared) AS since
+        FROM pg_catalog.pg_locks l
+            LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+            -- A prepared transaction has no process; its number is that of another lock.
+            LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL
+                AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+                AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
+            LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
+        WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
+            AND l.database OPERATOR(pg_catalog.=) (
+                SELECT oid FROM pg_catalog.pg_database
+                WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) '_sio.queue'::pg_catalog.regclass::pg_catalog.oid
+            AND (l.pid IS NULL OR worker.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) worker.pid)
+        LIMIT 1) holder ON true;
+COMMENT ON VIEW @extschema@.sio_status IS
+    'State of queued delivery in this database, its background worker and the attachments table';
+-- One row each: by the default estimate of 1,000 Postgres would compile the view's plan.
+ALTER FUNCTION _sio.worker() ROWS 1;
+ALTER FUNCTION _sio.waiting() ROWS 1;
+ALTER FUNCTION _sio.attachments() ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */

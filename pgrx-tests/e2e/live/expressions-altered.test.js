@@ -91,6 +91,31 @@ describe('what a watch computes', () => {
     });
   }
 
+  it('follows the names of functions, types, enum values and schemas', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION room_of(orders) RETURNS text LANGUAGE sql AS $$ SELECT 'staff' $$; CREATE FUNCTION room_of(int) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+      CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT $1 = 'room_of' $$; CREATE DOMAIN short AS text; CREATE SCHEMA lib;
+      GRANT USAGE ON SCHEMA lib TO PUBLIC`);
+    await watch(`rooms => ARRAY['\${room_of()}'], filter => $$ seen(status::short) AND status <> 'glad' AND mood = 'glad' $$`);
+    let id = 0;
+    for (const sql of [
+      'ALTER FUNCTION room_of(orders) RENAME TO "Room"', 'ALTER FUNCTION "Room"(orders) SET SCHEMA lib', 'ALTER ROUTINE seen(text) RENAME TO "select"', 'ALTER FUNCTION "select" SET SCHEMA lib',
+      'ALTER DOMAIN short RENAME TO brief', 'ALTER DOMAIN brief SET SCHEMA lib', 'ALTER TYPE lib.brief RENAME TO "Brief"', 'ALTER SCHEMA lib RENAME TO "order"',
+      `ALTER TYPE mood RENAME VALUE 'glad' TO 'it''s'`, 'ALTER TYPE mood RENAME TO feeling', 'ALTER TYPE feeling SET SCHEMA "order"', 'ALTER TABLE orders RENAME TO purchases',
+      'ALTER TABLE purchases RENAME TO orders', `ALTER TYPE "order".feeling ADD VALUE 'new'`, 'ALTER FUNCTION room_of(int) RENAME TO other',
+    ]) {
+      await works(sql);
+      await live.app.query('SELECT sio_check()');
+      id += 1;
+      const glad = (await works(`SELECT enumlabel FROM pg_enum WHERE enumlabel IN ('glad', 'it''s')`)).rows[0].enumlabel.replace(`'`, `''`);
+      const table = sql.endsWith('purchases') ? 'purchases' : 'orders';
+      assert.deepEqual(await ids(`INSERT INTO ${table} (id, status, mood) VALUES (${id}, 'room_of', '${glad}'), (-${id}, 'x', '${glad}')`), [['insert', id]], sql);
+    }
+    const { rooms, filter } = await shown();
+    assert.deepEqual(rooms, ['${order.Room()}']);
+    assert.match(filter, /<> 'glad'::text/);
+    await refused(live.app, 'DROP FUNCTION "order"."Room"', '2BP01');
+  });
+
   describe('is protected by Postgres, as what a view refers to:', () => {
     const FUNCTIONS = `CREATE FUNCTION room_of(o orders) RETURNS text LANGUAGE sql AS $$ SELECT 'customer:' || o.customer_id $$;
       CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = seen);

@@ -21,9 +21,17 @@ pub fn trigger_created(trigger: pg_sys::Oid) {
     if watched.0.is_copy {
         return;
     }
-    let arguments: Vec<String> = watched.0.arguments.iter().flatten().filter_map(|argument| {
-        encoding::to_utf8(argument).ok().map(|argument| argument.into_owned())
-    }).collect();
+    let arguments: Vec<String> = watched
+        .0
+        .arguments
+        .iter()
+        .flatten()
+        .filter_map(|argument| {
+            encoding::to_utf8(argument)
+                .ok()
+                .map(|argument| argument.into_owned())
+        })
+        .collect();
     let mut functions = Vec::new();
     for argument in &arguments {
         rename_functions(argument, |function| {

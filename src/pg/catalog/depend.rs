@@ -91,8 +91,7 @@ pub(in crate::pg) unsafe fn on_expression(
                 let mut is_null = false;
                 pg_sys::heap_getattr(row, column as i32, (*relation).rd_att, &mut is_null).value()
             };
-            let is_column = value(REFERENCED_CLASS) as u32
-                == pg_sys::RelationRelationId.to_u32()
+            let is_column = value(REFERENCED_CLASS) as u32 == pg_sys::RelationRelationId.to_u32()
                 && value(REFERENCED_PART) as u32 != 0;
             let kind = u32::from(value(KIND) as u8);
             if is_column && kind == pg_sys::DependencyType::DEPENDENCY_AUTO {
