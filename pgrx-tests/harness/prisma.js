@@ -29,6 +29,12 @@ class Client extends pg.Client {
       for (const field of fields) if ([18, 19].includes(field.dataTypeID)) field.dataTypeID = 25;
     });
   }
+
+  // The engine takes the NOT NULL constraints that Postgres 18 has in its catalog for others, and dies (prisma/orm#29635).
+  query(config, ...rest) {
+    if (config.text) config.text = config.text.replace("contype NOT IN ('p', 'u', 'f')", "contype IN ('c', 'x')");
+    return super.query(config, ...rest);
+  }
 }
 
 // The engine has its timeouts run on when what they are for has ended: for up to a minute, in which the command would not end.

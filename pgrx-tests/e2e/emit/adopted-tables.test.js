@@ -195,7 +195,7 @@ describe('an attachments table', () => {
         two.query(`BEGIN; ${numberedBinary(8)}; SELECT pg_sleep(1.1); COMMIT`),
       ]);
       await reindexed;
-      await t.test('and its indexes and rows are whole', { skip: lacks('amcheck') }, async () => {
+      await t.test(`its indexes and rows are whole: ${what}`, { skip: lacks('amcheck') }, async () => {
         await admin.query('CREATE EXTENSION IF NOT EXISTS amcheck');
         // Which raises an error of what it finds.
         await admin.query(`SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
