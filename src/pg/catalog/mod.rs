@@ -1,6 +1,7 @@
 //! What Postgres's catalogs say, and what of it has changed. Look-ups need no privilege and follow no search path.
 
 pub mod database;
+pub mod depend;
 mod extension;
 mod functions;
 pub mod invalidation;
