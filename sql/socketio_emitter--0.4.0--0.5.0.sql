@@ -262,3 +262,41 @@ COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[]
 COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
 
+-- A list that clients can follow, in the events' own form.
+CREATE  FUNCTION "sio_row"(
+	"record" record, /* Option < Record < '_ > > */
+	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
+) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
+STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_row_wrapper';
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
+
+-- Nobody may call what is new until it is granted.
+DO $block$
+DECLARE
+    held record;
+BEGIN
+    FOR held IN
+        SELECT DISTINCT p.oid::pg_catalog.regprocedure AS function,
+            CASE
+                WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
+                ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
+            END AS grantee
+        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+        WHERE p.oid OPERATOR(pg_catalog.=) ANY (
+                ARRAY['@extschema@.sio_row(record, text)', '@extschema@.sio_snapshot()']::pg_catalog.regprocedure[])
+            AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', held.function, held.grantee);
+    END LOOP;
+END
+$block$;
+
+COMMENT ON FUNCTION sio_row(record, text) IS
+    'Returns a row as a watch of its table sends it';
+COMMENT ON FUNCTION sio_snapshot() IS
+    'Returns the snapshot of the statement, which tells what events its rows contain';

@@ -220,6 +220,27 @@ AS 'MODULE_PATHNAME', 'sio_retry_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_row
+CREATE  FUNCTION "sio_row"(
+	"record" record, /* Option < Record < '_ > > */
+	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
+) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
+STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_row_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_snapshot
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/server_side.rs
 -- socketio_emitter::api::server_side::sio_server_side_emit
 CREATE  FUNCTION "sio_server_side_emit"(
@@ -756,6 +777,8 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
+--   api::rows::sio_row
+--   api::rows::sio_snapshot
 --   api::schema::sio_check
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
@@ -806,6 +829,10 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
+COMMENT ON FUNCTION sio_row(record, text) IS
+    'Returns a row as a watch of its table sends it';
+COMMENT ON FUNCTION sio_snapshot() IS
+    'Returns the snapshot of the statement, which tells what events its rows contain';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
 /* </end connected objects> */

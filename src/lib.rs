@@ -35,6 +35,8 @@ extension_sql_file!(
         api::queue::sio_discard,
         api::queue::sio_retry,
         api::queue::sio_wait_delivered,
+        api::rows::sio_row,
+        api::rows::sio_snapshot,
         api::schema::sio_check,
         api::server_side::sio_server_side_emit,
         api::server_side::sio_server_side_emit_args,

@@ -29,6 +29,8 @@ export const LIVE_FUNCTIONS = {
     'meta', 'everyone', 'filter', 'changed', 'keys', 'bigints',
   ],
   sio_unwatch: ['table_name', 'name', 'if_exists'],
+  sio_row: ['record', 'watch'],
+  sio_snapshot: [],
   sio_check: [],
 };
 

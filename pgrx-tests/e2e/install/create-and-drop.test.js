@@ -120,6 +120,10 @@ describe('the extension', () => {
       const row = rows.find((each) => each.name === name);
       assert.deepEqual([row.arguments.replaceAll('"', ''), row.result, row.volatile, row.parallel], [args, result, 'v', 'u'], name);
     }
+    for (const [name, args, result] of [['sio_row', 'record record, watch text DEFAULT NULL::text', 'jsonb'], ['sio_snapshot', '', 'text']]) {
+      const row = rows.find((each) => each.name === name);
+      assert.deepEqual([row.arguments, row.result, row.volatile, row.parallel], [args, result, 's', name === 'sio_row' ? 'u' : 'r'], name);
+    }
     const { result } = rows.find(({ name }) => name === 'sio_encode');
     assert.equal(result, 'TABLE(channel text, message jsonb, bytes integer, attachment boolean)');
   });

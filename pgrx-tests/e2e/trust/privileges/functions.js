@@ -64,6 +64,26 @@ export default {
     await admin.query('DROP TRIGGER t ON notes');
   },
 
+  '`EXECUTE` on `sio_row`': async ({ admin, grant, may, mayNot, executes }) => {
+    await admin.query(`INSERT INTO notes VALUES (1, 'x'), (2, 'y'); SELECT sio_watch('notes', '{staff}', except_columns => '{room}')`);
+    await executes({ sio_row: `SELECT sio_row(ROW(3, 'made up')::notes)` });
+    await grant('EXECUTE ON FUNCTION sio_row');
+    const rows = async () => (await may('SELECT sio_row(n) AS sent FROM notes n ORDER BY id')).rows.map(({ sent }) => sent);
+    await mayNot('SELECT sio_row(n) FROM notes n');
+    await grant('SELECT (id) ON notes');
+    await mayNot('SELECT sio_row(n) FROM notes n');
+    await grant('SELECT ON notes');
+    assert.deepEqual(await rows(), [{ id: 1 }, { id: 2 }]);
+    await admin.query(`ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON notes USING (id = 1)`);
+    assert.deepEqual(await rows(), [{ id: 1 }]);
+    await admin.query(`DROP POLICY one ON notes; ALTER TABLE notes DISABLE ROW LEVEL SECURITY; SELECT sio_unwatch('notes'); TRUNCATE notes`);
+  },
+
+  '`EXECUTE` on `sio_snapshot`': ({ may, executes }) => executes({ sio_snapshot: 'SELECT sio_snapshot()' }, async () => {
+    const { rows: [{ same }] } = await may('SELECT sio_snapshot() = pg_current_snapshot()::text AS same');
+    assert.equal(same, true);
+  }),
+
   '`EXECUTE` on `sio_check`': async ({ admin, mayNot, executes }) => {
     await executes({ sio_check: 'SELECT sio_check()' });
     await admin.query(`SELECT sio_watch('notes', '{staff}')`);
