@@ -10,6 +10,7 @@ mod extension;
 mod live_tables;
 mod payload;
 mod pg;
+mod questions;
 mod roster;
 mod settings;
 mod worker;
@@ -81,6 +82,7 @@ extern "C-unwind" fn _PG_init() {
     interrupt::held(|| {
         settings::register();
         worker::register();
+        questions::register();
     });
 }
 

@@ -4,6 +4,7 @@ mod emit;
 mod housekeeping;
 mod inspect;
 mod params;
+mod questions;
 mod queue;
 mod server_side;
 mod sockets;

@@ -6,11 +6,13 @@ mod attachments;
 mod description;
 mod live_tables;
 mod parameters;
+mod questions;
 mod queue;
 
 pub use attachments::AttachmentsError;
 pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
+pub use questions::QuestionError;
 pub use queue::QueueError;
 
 pub use crate::pg::encoding::shorten;
@@ -29,6 +31,7 @@ pub enum Error {
     Parameter(ParameterError),
     Attachments(AttachmentsError),
     Queue(QueueError),
+    Question(QuestionError),
     LiveTable(LiveTableError),
     /// Any of these, in a trigger.
     InTrigger {
@@ -50,6 +53,7 @@ impl Error {
             Self::Parameter(error) => error.describe(),
             Self::Attachments(error) => error.describe(),
             Self::Queue(error) => error.describe(),
+            Self::Question(error) => error.describe(),
             Self::LiveTable(error) => error.describe(),
             Self::InTrigger {
                 trigger,
@@ -82,6 +86,12 @@ impl From<AttachmentsError> for Error {
 impl From<QueueError> for Error {
     fn from(error: QueueError) -> Self {
         Self::Queue(error)
+    }
+}
+
+impl From<QuestionError> for Error {
+    fn from(error: QuestionError) -> Self {
+        Self::Question(error)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod command_hook;
 mod detoast;
 pub mod encoding;
 pub mod guc;
+pub mod listen;
 pub mod memory;
 pub mod notify;
 pub mod process;

@@ -122,6 +122,16 @@ pub fn insert_into(table: pg_sys::Oid, payload: Field<'_>) -> Result<i64, Error>
     insert_row(table, Payload::Field(payload))
 }
 
+/// [`insert`] into a table that [`current_table`] answered, to another process.
+pub fn store_into(table: pg_sys::Oid, payload: &Varlena) -> Result<i64, Error> {
+    insert_row(table, Payload::Varlena(payload))
+}
+
+/// The table that the setting names, or the default one, fit for messages or not. `None` if there is none.
+pub fn existing() -> Option<pg_sys::Oid> {
+    current_oid().ok()
+}
+
 fn insert_row(oid: pg_sys::Oid, payload: Payload<'_>) -> Result<i64, Error> {
     let created = transaction::clock();
     let table = open(oid, Access::Write)?;
