@@ -33,8 +33,10 @@ BEGIN
     END LOOP;
 END
 $block$;
--- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
+-- But for what sio_status and sio_doctor show, which anybody who monitors may see,
+GRANT USAGE ON SCHEMA _sio TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
+    _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;

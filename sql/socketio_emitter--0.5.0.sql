@@ -194,6 +194,63 @@ AS 'MODULE_PATHNAME', 'sio_encode_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets
+CREATE  FUNCTION "sio_fetch_sockets"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
+CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_is_online
+CREATE  FUNCTION "sio_is_online"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[], /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
+) RETURNS bool /* Result < Option < bool > , ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::sio_retry
 CREATE  FUNCTION "sio_retry"(
@@ -230,6 +287,41 @@ CREATE  FUNCTION "sio_server_side_emit_args"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_server_side_emit_with_ack
+CREATE  FUNCTION "sio_server_side_emit_with_ack"(
+	"ns" text, /* Option < Text < '_ > > */
+	"event" text, /* Option < Text < '_ > > */
+	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"server" text,  /* TextResult */
+	"answer" jsonb  /* Option < JsonbResult > */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_servers
+CREATE  FUNCTION "sio_servers"(
+	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
+	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
+) RETURNS TABLE (
+	"uid" text,  /* TextResult */
+	"node" text,  /* Option < TextResult > */
+	"answered_after" interval  /* Interval */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -408,80 +500,11 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::declaration
-CREATE  FUNCTION _sio."declaration"(
-	"arguments" bytea /* Bytea < '_ > */
-) RETURNS TABLE (
-	"name" text,  /* Option < TextResult > */
-	"ns" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"event" text,  /* TextResult */
-	"payload" text,  /* TextResult */
-	"old" text,  /* TextResult */
-	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
-)
-IMMUTABLE STRICT PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -501,15 +524,6 @@ AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
 -- socketio_emitter::api::queue::waiting
 CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
 	"queued" bigint,  /* i64 */
@@ -518,6 +532,18 @@ CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -602,6 +628,72 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/watch.rs
+-- socketio_emitter::api::watch::declaration
+CREATE  FUNCTION _sio."declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT  /* Option < i32 > */
+)
+IMMUTABLE STRICT PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::watch::_sio_declaration
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   api::emit::sio_emit
@@ -610,6 +702,11 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::housekeeping::sio_cleanup
 --   api::inspect::sio_buffer
 --   api::inspect::sio_encode
+--   api::questions::sio_fetch_sockets
+--   api::questions::sio_fetch_sockets_with_handshake
+--   api::questions::sio_is_online
+--   api::questions::sio_server_side_emit_with_ack
+--   api::questions::sio_servers
 --   api::queue::sio_deliver
 --   api::queue::sio_discard
 --   api::queue::sio_retry
@@ -663,6 +760,201 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
+COMMENT ON FUNCTION sio_servers(text, interval) IS
+    'Asks which Socket.IO servers hear the namespace';
+COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
+    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
+COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
+    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
+COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
+    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   status
+--   watches
+--   api::doctor::_sio_attachments_table
+--   api::inspect::sio_encode
+--   api::questions::sio_servers
+
+-- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
+CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
+    RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    -- What a server's connection says that listens: its last statement.
+    listening CONSTANT text := 'LISTEN "';
+    prefix text;
+    namespace text := CASE WHEN starts_with(sio_doctor.ns, '/') THEN sio_doctor.ns ELSE '/' || sio_doctor.ns END;
+    -- Looked up each time: somebody may rename it.
+    home text := (SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'socketio_emitter');
+    channel text;
+    heard text[]; -- namespaces that connections of this database listen to, as far as that can be seen
+    attachments record;
+    status record;
+    count bigint;
+    names text;
+    roles name[];
+    age interval;
+BEGIN
+    IF sio_doctor.ns IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'parameter "ns" must not be null';
+    END IF;
+    EXECUTE format('SELECT * FROM %s.sio_status', home) INTO status;
+    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{}'', ''doctor'')', home) INTO channel USING namespace;
+    -- The call before has loaded the library.
+    prefix := current_setting('socketio_emitter.channel_prefix');
+    SELECT a.relation::regclass AS relation, a.problem, a.oldest INTO attachments FROM _sio.attachments_table() a;
+    SELECT array_agg(DISTINCT rtrim(substr(query, length(listening || prefix) + 2), '";')) INTO heard FROM pg_stat_activity
+        WHERE datname = current_database() AND starts_with(query, listening || prefix || '#');
+
+    "check" := 'channel';
+    ok := channel = prefix || '#' || namespace;
+    detail := channel;
+    hint := CASE WHEN ok THEN NULL ELSE format(
+        'Postgres truncates %s to this name, on which adapters before 0.4.0 hear nothing. Use a shorter namespace or prefix.',
+        prefix || '#' || namespace) END;
+    RETURN NEXT;
+
+    "check" := 'servers';
+    EXECUTE format($$SELECT count(*), string_agg(uid || coalesce(' of node ' || node, ''), ', ' ORDER BY node, uid)
+        FROM %s.sio_servers($1)$$, home) INTO count, names USING namespace;
+    ok := count > 0;
+    detail := CASE WHEN ok THEN format('%s: %s', count, names) ELSE 'none answers' END;
+    SELECT detail || coalesce('; they connect as ' || string_agg(DISTINCT format('%s from %s', usename,
+            coalesce(nullif(application_name, ''), host(client_addr), 'a local socket')), ', '), '')
+        INTO detail FROM pg_stat_activity
+        WHERE ok AND datname = current_database() AND query = listening || channel || '"';
+    IF NOT ok THEN
+        SELECT string_agg(DISTINCT format('%s in database %s', rtrim(substr(query, length(listening) + 1), '";'), datname), ', ')
+            INTO names FROM pg_stat_activity
+            WHERE starts_with(query, listening) AND strpos(query, '#/') > 0 AND (datname, query) <> (current_database(), listening || channel || '"');
+        hint := 'The servers must use @socket.io/postgres-adapter with this database, the channelPrefix that socketio_emitter.channel_prefix names, and this namespace.'
+            || coalesce(' Sessions listen to: ' || names || '.', '');
+    ELSE
+        hint := NULL;
+    END IF;
+    RETURN NEXT;
+
+    -- Who emits says where only when it does, so this knows of watches and of what waits or has failed.
+    "check" := 'namespaces';
+    EXECUTE format($$SELECT string_agg(used.name, ', ' ORDER BY used.name)
+        FROM (
+            SELECT w.ns FROM %1$s.sio_watches w WHERE strpos(w.ns, '{') = 0
+            UNION SELECT substr(f.channel, length($2) + 2) FROM %1$s.sio_failed f WHERE starts_with(f.channel, $2 || '#')
+            LIMIT 10
+        ) used (name)
+        WHERE used.name <> $1 AND NOT EXISTS (SELECT FROM %1$s.sio_servers(used.name))$$, home)
+        INTO names USING namespace, prefix;
+    ok := names IS NULL;
+    detail := coalesce('no server hears ' || names || ', on which is emitted', 'each other one of a watch or a failed message is heard');
+    hint := CASE WHEN ok THEN NULL ELSE 'Create the namespace in the servers with io.of(), or emit on another one.' END;
+    EXECUTE format($$SELECT string_agg(name, ', ') FROM unnest($1) name
+        WHERE name <> $2 AND name NOT IN (SELECT w.ns FROM %s.sio_watches w WHERE w.ns IS NOT NULL)$$, home)
+        INTO names USING heard, namespace;
+    detail := detail || coalesce('; listened to, with no watch: ' || names, '');
+    RETURN NEXT;
+
+    "check" := 'attachments table';
+    SELECT array_agg(DISTINCT usename) INTO roles FROM pg_stat_activity
+        WHERE datname = current_database() AND query = listening || channel || '"' AND usename IS NOT NULL;
+    SELECT string_agg(format('%s lacks %s', role, privilege), ', ' ORDER BY role, privilege) INTO names
+        FROM unnest(roles) role, unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege
+        WHERE NOT has_table_privilege(role, attachments.relation, privilege)
+            OR NOT has_schema_privilege(role, (SELECT relnamespace FROM pg_class WHERE oid = attachments.relation), 'USAGE');
+    ok := attachments.problem IS NULL AND names IS NULL;
+    detail := coalesce(attachments.problem, format('%s: %s', attachments.relation, coalesce(names, CASE
+        WHEN roles IS NULL THEN 'which role the servers connect as is not known, as none listens'
+        ELSE 'read and written by ' || array_to_string(roles, ', ') END)));
+    hint := CASE
+        WHEN attachments.problem IS NOT NULL THEN
+            'Binary and long messages travel through it. Set socketio_emitter.table_name to the tableName of the servers'' adapter.'
+        WHEN names IS NOT NULL THEN format(
+            'GRANT SELECT, INSERT, DELETE ON %s to the servers'' role, and USAGE on its schema and on the sequence of its id.',
+            attachments.relation) END;
+    RETURN NEXT;
+
+    "check" := 'attachments replica identity';
+    ok := NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+            JOIN pg_publication p ON p.pubname = t.pubname AND (p.pubdelete OR p.pubupdate)
+            WHERE c.oid = attachments.relation AND c.relreplident <> 'f' AND NOT EXISTS (
+                SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
+                    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END));
+    detail := CASE WHEN ok THEN 'none is needed, or there is one' ELSE 'the table is published without one: old rows cannot be deleted' END;
+    hint := CASE WHEN ok THEN NULL ELSE format('Take the table out of the publication, or ALTER TABLE %s REPLICA IDENTITY FULL.', attachments.relation) END;
+    RETURN NEXT;
+
+    "check" := 'oldest attachment';
+    age := clock_timestamp() - attachments.oldest;
+    detail := coalesce(age::text, 'there is none');
+    ok := coalesce(age < interval '5 minutes', true);
+    hint := CASE WHEN ok THEN NULL ELSE
+        'Servers delete rows after cleanupInterval (30 seconds by default), and so do sio_cleanup() and the background worker: see the servers'' log for their errors.' END;
+    RETURN NEXT;
+
+    "check" := 'notification queue';
+    ok := status.notification_queue_usage < 0.5;
+    detail := format('%s %% full', round((100 * status.notification_queue_usage)::numeric, 1));
+    hint := CASE WHEN ok THEN NULL ELSE 'A session that has executed LISTEN stays in a transaction, or does not read: end it. Postgres''s log names it.' END;
+    RETURN NEXT;
+
+    "check" := 'delivery';
+    ok := status.delivery = 'notify' OR status.worker_pid IS NOT NULL OR status.delivering_session_pid IS NOT NULL;
+    detail := format('%s; background worker: %s%s', status.delivery, status.worker_state, coalesce('; last error: ' || status.last_error, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'Nobody sends what is queued: put socketio_emitter into shared_preload_libraries, or call sio_deliver().' END;
+    RETURN NEXT;
+
+    "check" := 'queue';
+    ok := coalesce(status.oldest_queued_age < interval '1 minute', true);
+    detail := format('%s messages wait%s', status.queued, coalesce(', the oldest for ' || status.oldest_queued_age, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'See the delivery above, and sio_status.' END;
+    RETURN NEXT;
+
+    "check" := 'failed messages';
+    ok := status.failed = 0;
+    detail := status.failed::text;
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_failed; sio_retry() and sio_discard() empty it.' END;
+    RETURN NEXT;
+
+    "check" := 'watches';
+    -- By its name as JSON: a view of an earlier version of the SQL has no column "problem".
+    EXECUTE format($$SELECT count(*), string_agg(format('%%s on %%s: %%s', w.name, w.table_name, coalesce(to_jsonb(w) ->> 'problem', 'disabled')), '; ')
+            FILTER (WHERE NOT w.enabled OR to_jsonb(w) ->> 'problem' IS NOT NULL)
+        FROM %s.sio_watches w$$, home) INTO count, names;
+    ok := names IS NULL;
+    detail := format('%s%s', count, coalesce(': ' || names, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger.' END;
+    RETURN NEXT;
+
+    "check" := 'versions';
+    ok := status.library_version = status.extension_version;
+    detail := format('library %s, SQL %s', status.library_version, status.extension_version);
+    hint := CASE WHEN ok THEN NULL ELSE 'Run ALTER EXTENSION socketio_emitter UPDATE, or begin a new session, or restart the server if it preloads the library.' END;
+    RETURN NEXT;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.sio_doctor(text) IS
+    'Looks for what keeps events from arriving: one row for each check';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -703,8 +995,10 @@ BEGIN
     END LOOP;
 END
 $block$;
--- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
+-- But for what sio_status and sio_doctor show, which anybody who monitors may see,
+GRANT USAGE ON SCHEMA _sio TO pg_monitor;
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
+    _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;

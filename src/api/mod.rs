@@ -1,5 +1,6 @@
 //! The SQL functions: thin, a file per group. They check their arguments and hand on a message.
 
+mod doctor;
 mod emit;
 mod housekeeping;
 mod inspect;

@@ -48,6 +48,11 @@ impl Error {
         unreachable!("an ERROR does not return")
     }
 
+    /// What is wrong, in a line.
+    pub fn message(self) -> String {
+        self.describe().message
+    }
+
     fn describe(self) -> Description {
         match self {
             Self::Parameter(error) => error.describe(),

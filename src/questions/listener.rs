@@ -85,12 +85,15 @@ impl Listener<'_> {
         }
     }
 
-    /// Listens, and then asks. False if that failed, which it tells.
+    /// Listens and asks, in one transaction: Postgres begins to listen before it hands out what the transaction has notified
+    /// (`PreCommit_Notify` and `AtCommit_Notify` in `src/backend/commands/async.c`). False if that failed, which it tells.
     fn ask(&mut self) -> bool {
         let channel = c_string(alloc::copy(self.order.channel));
-        let listened = background::transaction(|| listen::listen(&channel));
         self.asked = Instant::now();
-        let asked = listened.and_then(|()| background::transaction(|| self.notify(&channel)));
+        let asked = background::transaction(|| {
+            listen::listen(&channel);
+            self.notify(&channel);
+        });
         if let Err(failure) = asked {
             let message = Cow::Borrowed(failure.message.as_str());
             tell(self.duty, &News::Failed { message });

@@ -71,7 +71,6 @@ describe('questions from SQL', () => {
         for (const [i, client] of clients.entries()) {
           const { rooms, data, handshake, server } = byId.get(client.id);
           assert.deepEqual(sorted(rooms), sorted([client.id, ...ROOMS[i]]));
-          // 0.1.0 forgets what socket.data holds.
           assert.deepEqual(data, { i, name: 'é😀' });
           assert.equal(handshake, null);
           assert.equal(server, uidOf(servers[i]));
@@ -145,9 +144,13 @@ describe('questions from SQL', () => {
       });
 
       it('count as no server', async () => {
-        const counts = await Promise.all(servers.map((server) => server.io.of('/').adapter.serverCount()));
-        assert.deepEqual(counts, [3, 3, 3]);
+        // Up to 0.2.0 there is no such function, and the nodes are the others. From 0.4.0 on, earlier ones aren't counted.
+        const count = ({ adapter }) => adapter.serverCount?.() ?? adapter.nodesMap.size + 1;
+        const counts = () => Promise.all(servers.map((server) => count(server.io.of('/'))));
+        const before = await counts();
+        assert.ok(Math.max(...before) === 3, before);
         assert.equal((await rowsOf(app, `SELECT FROM sio_fetch_sockets('/', servers => 3)`)).length, 3);
+        assert.deepEqual(await counts(), before);
       });
 
       it('report no error', () => {

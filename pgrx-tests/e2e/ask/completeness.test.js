@@ -8,7 +8,7 @@ import { startPostgres } from '../../harness/postgres.js';
 import { refused } from '../../harness/refusals.js';
 import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 import { closeAll, startServers } from '../../harness/servers.js';
-import { until, within } from '../../harness/wait.js';
+import { elapse, until, within } from '../../harness/wait.js';
 
 describe('an answer', () => {
   let postgres, admin, app, servers = [], lone = [], clients = [];
@@ -81,8 +81,6 @@ describe('an answer', () => {
   });
 
   it('can be caught in PL/pgSQL, and leaves nothing behind', async () => {
-    const { rows } = await app.query({ text: `SELECT sio_is_online('/', '{room}')` });
-    assert.equal(rows.length, 1);
     const caught = [];
     const note = ({ message }) => caught.push(message);
     app.on('notice', note);
@@ -142,7 +140,7 @@ describe('an answer', () => {
       while (running) {
         await emitter.query(`SELECT count(sio_emit('/', '{nowhere}', 'e', to_jsonb(i))) FROM generate_series(1, 100) i`);
         sent += 100;
-        await new Promise((resolve) => { setTimeout(resolve, 50 - (Date.now() % 50)); });
+        await elapse(50, 'a hundred at a time, twenty times a second');
       }
       return sent;
     })();

@@ -103,7 +103,7 @@ fn sio_servers<'a>(
 /// Characters that `text` and `jsonb` have no form for (`\u0000`, half of a surrogate pair) become U+FFFD, those that the
 /// database's encoding lacks a question mark. Anyone who may LISTEN can read the answer, if it is shorter than 8,000 bytes.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::type_complexity)]
 fn sio_fetch_sockets<'a>(
     ns: Option<Text<'a>>,
     rooms: default!(Option<TextArray<'a>>, "'{}'"),
@@ -111,7 +111,19 @@ fn sio_fetch_sockets<'a>(
     timeout: default!(Option<Interval>, "'2 s'"),
     servers: default!(Option<i32>, "NULL"),
     partial: default!(Option<bool>, "false"),
-) -> Result<SocketRows, ErrorReport> {
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(id, TextResult),
+            name!(rooms, Vec<TextResult>),
+            name!(data, Option<JsonbResult>),
+            name!(handshake, Option<JsonbResult>),
+            name!(server, TextResult),
+        ),
+    >,
+    ErrorReport,
+> {
     let sockets = Sockets::new(ns, rooms, except_rooms)?;
     let wait = Wait::new(timeout, servers, partial)?;
     Ok(sockets.fetch(c"sio_fetch_sockets()", &wait, false)?)
@@ -120,7 +132,7 @@ fn sio_fetch_sockets<'a>(
 /// Like `sio_fetch_sockets`, with the column `handshake` filled: headers with cookies, the client's address, and `auth` with what
 /// it authenticates by. A privilege of its own for that reason.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::type_complexity)]
 fn sio_fetch_sockets_with_handshake<'a>(
     ns: Option<Text<'a>>,
     rooms: default!(Option<TextArray<'a>>, "'{}'"),
@@ -128,7 +140,19 @@ fn sio_fetch_sockets_with_handshake<'a>(
     timeout: default!(Option<Interval>, "'2 s'"),
     servers: default!(Option<i32>, "NULL"),
     partial: default!(Option<bool>, "false"),
-) -> Result<SocketRows, ErrorReport> {
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(id, TextResult),
+            name!(rooms, Vec<TextResult>),
+            name!(data, Option<JsonbResult>),
+            name!(handshake, Option<JsonbResult>),
+            name!(server, TextResult),
+        ),
+    >,
+    ErrorReport,
+> {
     let sockets = Sockets::new(ns, rooms, except_rooms)?;
     let wait = Wait::new(timeout, servers, partial)?;
     Ok(sockets.fetch(c"sio_fetch_sockets_with_handshake()", &wait, true)?)
@@ -233,17 +257,14 @@ fn sio_server_side_emit_with_ack<'a>(
     ))
 }
 
-/// The rows of `sio_fetch_sockets`.
-type SocketRows = TableIterator<
-    'static,
-    (
-        name!(id, TextResult),
-        name!(rooms, Vec<TextResult>),
-        name!(data, Option<JsonbResult>),
-        name!(handshake, Option<JsonbResult>),
-        name!(server, TextResult),
-    ),
->;
+/// A row of `sio_fetch_sockets`.
+type SocketRow = (
+    TextResult,
+    Vec<TextResult>,
+    Option<JsonbResult>,
+    Option<JsonbResult>,
+    TextResult,
+);
 
 /// Which sockets are asked for.
 struct Sockets<'a> {
@@ -265,7 +286,12 @@ impl<'a> Sockets<'a> {
         })
     }
 
-    fn fetch(&self, function: &CStr, wait: &Wait, handshakes: bool) -> Result<SocketRows, Error> {
+    fn fetch(
+        &self,
+        function: &CStr,
+        wait: &Wait,
+        handshakes: bool,
+    ) -> Result<TableIterator<'static, SocketRow>, Error> {
         transaction::prevent_during_recovery(function);
         let request_id = random::id();
         let question = Question {

@@ -238,3 +238,8 @@ fn own_ids(table: pg_sys::Oid) -> Vec<i64> {
 pub fn count() -> Option<(i64, i64)> {
     AttachmentsTable::read_unless_locked(current_oid().ok()?, AttachmentsTable::count)
 }
+
+/// When the oldest row was created, in Postgres's microseconds. `None` as with [`count`], and if there is none.
+pub fn oldest() -> Option<i64> {
+    AttachmentsTable::read_unless_locked(current_oid().ok()?, AttachmentsTable::oldest)?
+}
