@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { listeners, rowsOf, untilAsked, untilNothingIsLeft } from '../../harness/asking.js';
 import { alarms } from '../../harness/alarms.js';
 import { startPostgres } from '../../harness/postgres.js';
+import { PRELOAD, untilWorker } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
 import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 import { closeAll, startServers } from '../../harness/servers.js';
@@ -134,6 +135,20 @@ describe('of a question', () => {
     await failed;
     admin = await postgres.connect();
     assert.deepEqual(await listeners(admin), []);
+  });
+
+  it('nothing stays in a server that preloads the library, beside whose own worker it is asked', async () => {
+    const preloaded = await startPostgres({ name: 'ask-preloaded', conf: PRELOAD });
+    const boss = await prepareDatabase(preloaded);
+    const pid = await untilWorker(boss);
+    const servers = await startServers(preloaded, { count: 1 });
+    const session = await preloaded.connect({ user: EMITTER_ROLE });
+    assert.equal((await rowsOf(session, 'SELECT FROM sio_servers()')).length, 1);
+    await untilNothingIsLeft(boss);
+    assert.equal(await untilWorker(boss), pid);
+    await closeAll(servers);
+    assert.deepEqual(alarms(await preloaded.log()), []);
+    await preloaded.stop();
   });
 
   it('so many may be under way, and others wait within their timeout', async () => {
