@@ -49,6 +49,12 @@ $block$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::_sio_declaration
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/inspect.rs
 -- socketio_emitter::api::inspect::sio_buffer
 CREATE  FUNCTION "sio_buffer"(
@@ -57,6 +63,15 @@ CREATE  FUNCTION "sio_buffer"(
 IMMUTABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_buffer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::sio_check
+CREATE  FUNCTION "sio_check"() RETURNS INT /* Result < i32, ErrorReport > */
+STRICT STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_check_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -194,63 +209,6 @@ AS 'MODULE_PATHNAME', 'sio_encode_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_fetch_sockets
-CREATE  FUNCTION "sio_fetch_sockets"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"id" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"data" jsonb,  /* Option < JsonbResult > */
-	"handshake" jsonb,  /* Option < JsonbResult > */
-	"server" text  /* TextResult */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
-CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"id" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"data" jsonb,  /* Option < JsonbResult > */
-	"handshake" jsonb,  /* Option < JsonbResult > */
-	"server" text  /* TextResult */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_is_online
-CREATE  FUNCTION "sio_is_online"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[], /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
-) RETURNS bool /* Result < Option < bool > , ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::sio_retry
 CREATE  FUNCTION "sio_retry"(
@@ -290,41 +248,6 @@ AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_server_side_emit_with_ack
-CREATE  FUNCTION "sio_server_side_emit_with_ack"(
-	"ns" text, /* Option < Text < '_ > > */
-	"event" text, /* Option < Text < '_ > > */
-	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"server" text,  /* TextResult */
-	"answer" jsonb  /* Option < JsonbResult > */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_servers
-CREATE  FUNCTION "sio_servers"(
-	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
-	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
-) RETURNS TABLE (
-	"uid" text,  /* TextResult */
-	"node" text,  /* Option < TextResult > */
-	"answered_after" interval  /* Interval */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/sockets.rs
 -- socketio_emitter::api::sockets::sio_sockets_join
 CREATE  FUNCTION "sio_sockets_join"(
@@ -353,15 +276,22 @@ AS 'MODULE_PATHNAME', 'sio_sockets_leave_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_unwatch
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::sio_unwatch
 CREATE  FUNCTION "sio_unwatch"(
 	"table_name" regclass, /* Option < Regclass > */
-	"name" text DEFAULT NULL /* Option < Text < '_ > > */
+	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"if_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS INT /* Result < i32, ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_unwatch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_unwatch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -373,6 +303,12 @@ CREATE  FUNCTION "sio_wait_delivered"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_wait_delivered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_watch
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -391,11 +327,17 @@ CREATE  FUNCTION "sio_watch"(
 	"ops" text[] DEFAULT '{insert,update,delete}', /* Option < TextArray < '_ > > */
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
-	"batch" INT DEFAULT 500 /* Option < i32 > */
+	"batch" INT DEFAULT 500, /* Option < i32 > */
+	"meta" bool DEFAULT true, /* Option < bool > */
+	"everyone" bool DEFAULT false, /* Option < bool > */
+	"filter" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"changed" text[] DEFAULT NULL, /* Option < TextArray < '_ > > */
+	"keys" text DEFAULT 'column', /* Option < Text < '_ > > */
+	"bigints" text DEFAULT 'number' /* Option < Text < '_ > > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_watch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -499,27 +441,42 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
+CREATE  FUNCTION _sio."declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
 )
-STRICT VOLATILE PARALLEL RESTRICTED  
+IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -544,6 +501,164 @@ CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::schema::_sio_problem
+--   api::watches::_sio_declaration_of_0_5
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints,
+    (
+        SELECT p.problem
+        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
+            -- Once for each.
+            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
+        WHERE p.problem IS NOT NULL
+        ORDER BY u.position
+        LIMIT 1
+    ) COLLATE pg_catalog."C" AS problem
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   api::schema::_sio_altered
+--   api::schema::_sio_dropped
+
+-- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
+--
+-- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
+-- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
+CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+BEGIN
+    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
+    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
+        SELECT FROM pg_proc p
+            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
+        WHERE p.proname = 'sio_emit_changes'
+    ) THEN
+        RETURN;
+    END IF;
+    IF TG_EVENT = 'ddl_command_end' THEN
+        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
+    ELSE
+        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
+        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
+            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
+    END IF;
+EXCEPTION
+    -- What is refused.
+    WHEN dependent_objects_still_exist THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
+            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
+END
+$function$;
+COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
+
+-- Commands that can rename a column or change its type.
+CREATE EVENT TRIGGER sio_altered ON ddl_command_end
+    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW')
+    EXECUTE FUNCTION _sio.follow_schema();
+CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
+COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+-- Dependencies hold in replicas, too.
+ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL RESTRICTED  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -628,72 +743,6 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::declaration
-CREATE  FUNCTION _sio."declaration"(
-	"arguments" bytea /* Bytea < '_ > */
-) RETURNS TABLE (
-	"name" text,  /* Option < TextResult > */
-	"ns" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"event" text,  /* TextResult */
-	"payload" text,  /* TextResult */
-	"old" text,  /* TextResult */
-	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
-)
-IMMUTABLE STRICT PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   api::emit::sio_emit
@@ -702,22 +751,18 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 --   api::housekeeping::sio_cleanup
 --   api::inspect::sio_buffer
 --   api::inspect::sio_encode
---   api::questions::sio_fetch_sockets
---   api::questions::sio_fetch_sockets_with_handshake
---   api::questions::sio_is_online
---   api::questions::sio_server_side_emit_with_ack
---   api::questions::sio_servers
 --   api::queue::sio_deliver
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
+--   api::schema::sio_check
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
 --   api::sockets::sio_disconnect_sockets
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
---   api::watch::sio_unwatch
---   api::watch::sio_watch
+--   api::watch::sio_unwatch_of_0_5
+--   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
 --   watches
 --   status
@@ -748,9 +793,9 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
-COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
 COMMENT ON FUNCTION sio_deliver(integer) IS
     'Sends messages waiting in the queue, when the transaction commits; returns their number';
@@ -760,16 +805,100 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
-COMMENT ON FUNCTION sio_servers(text, interval) IS
-    'Asks which Socket.IO servers hear the namespace';
-COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
-    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
-COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
-    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
-COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
-    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
-COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
-    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
+COMMENT ON FUNCTION sio_check() IS
+    'Raises an error for the first watch that does not fit its table; returns the number of watches';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_servers
+CREATE  FUNCTION "sio_servers"(
+	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
+	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
+) RETURNS TABLE (
+	"uid" text,  /* TextResult */
+	"node" text,  /* Option < TextResult > */
+	"answered_after" interval  /* Interval */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets
+CREATE  FUNCTION "sio_fetch_sockets"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
+CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_is_online
+CREATE  FUNCTION "sio_is_online"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[], /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
+) RETURNS bool /* Result < Option < bool > , ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_server_side_emit_with_ack
+CREATE  FUNCTION "sio_server_side_emit_with_ack"(
+	"ns" text, /* Option < Text < '_ > > */
+	"event" text, /* Option < Text < '_ > > */
+	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"server" text,  /* TextResult */
+	"answer" jsonb  /* Option < JsonbResult > */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -786,14 +915,6 @@ AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
--- requires:
---   status
---   watches
---   api::doctor::_sio_attachments_table
---   api::inspect::sio_encode
---   api::questions::sio_servers
-
 -- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
 CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
     RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
@@ -955,6 +1076,16 @@ END
 $function$;
 COMMENT ON FUNCTION @extschema@.sio_doctor(text) IS
     'Looks for what keeps events from arriving: one row for each check';
+COMMENT ON FUNCTION sio_servers(text, interval) IS
+    'Asks which Socket.IO servers hear the namespace';
+COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
+    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
+COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
+    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
+COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
+    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -996,11 +1127,14 @@ BEGIN
 END
 $block$;
 -- But for what sio_status and sio_doctor show, which anybody who monitors may see,
-GRANT USAGE ON SCHEMA _sio TO pg_monitor;
 GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
     _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
--- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
-GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;
+-- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
+GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;
+-- and for what the event triggers call, which run with the privileges of who alters a table. Nobody else can call them: values
+-- of pg_ddl_command exist in event triggers only, and there alone Postgres tells what was dropped.
+GRANT USAGE ON SCHEMA _sio TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command) TO PUBLIC;
 /* </end connected objects> */
 

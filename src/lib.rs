@@ -41,13 +41,14 @@ extension_sql_file!(
         api::queue::sio_discard,
         api::queue::sio_retry,
         api::queue::sio_wait_delivered,
+        api::schema::sio_check,
         api::server_side::sio_server_side_emit,
         api::server_side::sio_server_side_emit_args,
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
-        api::watch::sio_unwatch,
-        api::watch::sio_watch,
+        api::watch::sio_unwatch_of_0_5,
+        api::watch::sio_watch_of_0_5,
         live_tables::function::sio_emit_changes,
         "watches",
         "status",
@@ -58,8 +59,14 @@ extension_sql_file!(
     name = "watches",
     requires = [
         live_tables::function::sio_emit_changes,
-        api::watch::_sio_declaration
+        api::schema::_sio_problem,
+        api::watches::_sio_declaration_of_0_5
     ]
+);
+extension_sql_file!(
+    "../sql/schema.sql",
+    name = "schema",
+    requires = [api::schema::_sio_altered, api::schema::_sio_dropped]
 );
 extension_sql_file!(
     "../sql/queue.sql",

@@ -22,7 +22,7 @@ fn _sio_attachments_table() -> TableIterator<
     let problem = attachments::current_table().err();
     TableIterator::once((
         attachments::existing(),
-        problem.map(|error| TextResult(in_any_encoding(error.message()).into_bytes())),
+        problem.map(|error| TextResult(in_any_encoding(error.told().0).into_bytes())),
         attachments::oldest().and_then(|at| TimestampWithTimeZone::try_from(at).ok()),
     ))
 }

@@ -8,20 +8,22 @@ mod live_tables;
 mod parameters;
 mod questions;
 mod queue;
+mod schema;
 
 pub use attachments::AttachmentsError;
-pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
+pub use live_tables::{LiveTableError, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use questions::QuestionError;
 pub use queue::QueueError;
+pub use schema::SchemaError;
 
 pub use crate::pg::encoding::shorten;
 
 use crate::error::description::Description;
 use crate::extension;
 use crate::pg::encoding::in_any_encoding;
-use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use socketio_emitter_declaration::DeclarationError;
 use socketio_emitter_protocol::{EncodeError, ReservedEvent};
 
@@ -33,6 +35,7 @@ pub enum Error {
     Queue(QueueError),
     Question(QuestionError),
     LiveTable(LiveTableError),
+    Schema(SchemaError),
     /// Any of these, in a trigger.
     InTrigger {
         trigger: String,
@@ -48,9 +51,17 @@ impl Error {
         unreachable!("an ERROR does not return")
     }
 
-    /// What is wrong, in a line.
-    pub fn message(self) -> String {
-        self.describe().message
+    /// Its message and its hint, for those who only tell of it.
+    pub fn told(self) -> (String, Option<String>) {
+        let Description { message, hint, .. } = self.describe();
+        (message, hint)
+    }
+
+    /// A message that ends nothing.
+    pub fn notice(message: String) {
+        let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+        ErrorReport::new(code, in_any_encoding(message), extension::NAME)
+            .report(PgLogLevel::NOTICE);
     }
 
     fn describe(self) -> Description {
@@ -60,6 +71,7 @@ impl Error {
             Self::Queue(error) => error.describe(),
             Self::Question(error) => error.describe(),
             Self::LiveTable(error) => error.describe(),
+            Self::Schema(error) => error.describe(),
             Self::InTrigger {
                 trigger,
                 table,
@@ -103,6 +115,12 @@ impl From<QuestionError> for Error {
 impl From<LiveTableError> for Error {
     fn from(error: LiveTableError) -> Self {
         Self::LiveTable(error)
+    }
+}
+
+impl From<SchemaError> for Error {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
     }
 }
 

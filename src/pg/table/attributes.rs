@@ -17,7 +17,7 @@ pub(in crate::pg) unsafe fn of<'a>(
 
 /// # Safety
 /// A live description.
-#[cfg(not(feature = "pg18"))]
+#[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
 unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: as the caller says.
     unsafe { (*columns).attrs.as_ptr() }
@@ -27,7 +27,7 @@ unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData
 ///
 /// # Safety
 /// A live description.
-#[cfg(feature = "pg18")]
+#[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
 unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: as the caller says.
     unsafe {
@@ -44,11 +44,16 @@ unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData
 pub(in crate::pg) fn stored(
     attributes: &[pg_sys::FormData_pg_attribute],
 ) -> impl Iterator<Item = (usize, &pg_sys::FormData_pg_attribute)> {
-    const VIRTUAL: u8 = b'v';
     attributes
         .iter()
         .enumerate()
-        .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL)
+        .filter(|(_, attribute)| is_stored(attribute))
+}
+
+/// Whether a row has a value of the column.
+pub(in crate::pg) fn is_stored(attribute: &pg_sys::FormData_pg_attribute) -> bool {
+    const VIRTUAL: u8 = b'v';
+    !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL
 }
 
 /// A column's name, in the database's encoding.
