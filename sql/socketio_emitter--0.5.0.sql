@@ -209,6 +209,63 @@ AS 'MODULE_PATHNAME', 'sio_encode_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets
+CREATE  FUNCTION "sio_fetch_sockets"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
+CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_is_online
+CREATE  FUNCTION "sio_is_online"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[], /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
+) RETURNS bool /* Result < Option < bool > , ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::sio_retry
 CREATE  FUNCTION "sio_retry"(
@@ -245,6 +302,41 @@ CREATE  FUNCTION "sio_server_side_emit_args"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_server_side_emit_with_ack
+CREATE  FUNCTION "sio_server_side_emit_with_ack"(
+	"ns" text, /* Option < Text < '_ > > */
+	"event" text, /* Option < Text < '_ > > */
+	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"server" text,  /* TextResult */
+	"answer" jsonb  /* Option < JsonbResult > */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_servers
+CREATE  FUNCTION "sio_servers"(
+	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
+	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
+) RETURNS TABLE (
+	"uid" text,  /* TextResult */
+	"node" text,  /* Option < TextResult > */
+	"answered_after" interval  /* Interval */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -441,6 +533,46 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::worker
+CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
+	"delivery" text,  /* TextResult */
+	"pid" INT,  /* Option < i32 > */
+	"state" text,  /* TextResult */
+	"last_error" text,  /* Option < TextResult > */
+	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL RESTRICTED  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/schema.rs
 -- socketio_emitter::api::schema::altered
 CREATE  FUNCTION _sio."altered"(
@@ -449,6 +581,17 @@ CREATE  FUNCTION _sio."altered"(
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -477,50 +620,6 @@ CREATE  FUNCTION _sio."declaration"(
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -648,17 +747,23 @@ ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::worker
-CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
-	"delivery" text,  /* TextResult */
-	"pid" INT,  /* Option < i32 > */
-	"state" text,  /* TextResult */
-	"last_error" text,  /* Option < TextResult > */
-	"last_error_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL RESTRICTED  
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -751,6 +856,11 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::housekeeping::sio_cleanup
 --   api::inspect::sio_buffer
 --   api::inspect::sio_encode
+--   api::questions::sio_fetch_sockets
+--   api::questions::sio_fetch_sockets_with_handshake
+--   api::questions::sio_is_online
+--   api::questions::sio_server_side_emit_with_ack
+--   api::questions::sio_servers
 --   api::queue::sio_deliver
 --   api::queue::sio_discard
 --   api::queue::sio_retry
@@ -807,114 +917,27 @@ COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
+COMMENT ON FUNCTION sio_servers(text, interval) IS
+    'Asks which Socket.IO servers hear the namespace';
+COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
+    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
+COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
+    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
+COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
+    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_servers
-CREATE  FUNCTION "sio_servers"(
-	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
-	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
-) RETURNS TABLE (
-	"uid" text,  /* TextResult */
-	"node" text,  /* Option < TextResult > */
-	"answered_after" interval  /* Interval */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
-/* </end connected objects> */
+-- src/lib.rs
+-- requires:
+--   status
+--   watches
+--   api::doctor::_sio_attachments_table
+--   api::inspect::sio_encode
+--   api::questions::sio_servers
 
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_fetch_sockets
-CREATE  FUNCTION "sio_fetch_sockets"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"id" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"data" jsonb,  /* Option < JsonbResult > */
-	"handshake" jsonb,  /* Option < JsonbResult > */
-	"server" text  /* TextResult */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
-CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"id" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"data" jsonb,  /* Option < JsonbResult > */
-	"handshake" jsonb,  /* Option < JsonbResult > */
-	"server" text  /* TextResult */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_is_online
-CREATE  FUNCTION "sio_is_online"(
-	"ns" text, /* Option < Text < '_ > > */
-	"rooms" text[], /* Option < TextArray < '_ > > */
-	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
-) RETURNS bool /* Result < Option < bool > , ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/questions/mod.rs
--- socketio_emitter::api::questions::sio_server_side_emit_with_ack
-CREATE  FUNCTION "sio_server_side_emit_with_ack"(
-	"ns" text, /* Option < Text < '_ > > */
-	"event" text, /* Option < Text < '_ > > */
-	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
-	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
-	"servers" INT DEFAULT NULL, /* Option < i32 > */
-	"partial" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"server" text,  /* TextResult */
-	"answer" jsonb  /* Option < JsonbResult > */
-)
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/doctor.rs
--- socketio_emitter::api::doctor::attachments_table
-CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
-	"relation" oid,  /* Option < Oid > */
-	"problem" text,  /* Option < TextResult > */
-	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
 CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
     RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
@@ -1076,16 +1099,6 @@ END
 $function$;
 COMMENT ON FUNCTION @extschema@.sio_doctor(text) IS
     'Looks for what keeps events from arriving: one row for each check';
-COMMENT ON FUNCTION sio_servers(text, interval) IS
-    'Asks which Socket.IO servers hear the namespace';
-COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
-    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
-COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
-    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
-COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
-    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
-COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
-    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
 /* </end connected objects> */
 
 /* <begin connected objects> */
