@@ -1,10 +1,11 @@
 // `make bench`: each claim of speed is a ratio measured here, in one run. Exits non-zero if a target isn't met.
-// `node benches/run.js sessions`, or `queue`, or `watches`, `schema`, `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
+// `node benches/run.js sessions`, or `questions`, or `queue`, or `watches`, `schema`, `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
 import { startPostgres } from '../harness/postgres.js';
 import { benchAttachments } from './attachments.js';
 import { benchEncode } from './encode.js';
 import { describeMachine } from './measure.js';
 import { benchOfficial } from './official.js';
+import { benchQuestions } from './questions.js';
 import { benchQueue } from './queue.js';
 import { benchSchema } from './schema.js';
 import { benchTriggers } from './triggers.js';
@@ -12,8 +13,8 @@ import { benchWatches } from './watches.js';
 
 const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'snapshot'];
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((part) => !['sessions', 'watches', 'schema', 'queue', ...QUEUE_PARTS].includes(part));
-if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are sessions, watches, schema, queue, ${QUEUE_PARTS.join(', ')}`);
+const unknown = wanted.filter((part) => !['sessions', 'questions', 'watches', 'schema', 'queue', ...QUEUE_PARTS].includes(part));
+if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are sessions, questions, watches, schema, queue, ${QUEUE_PARTS.join(', ')}`);
 const queueParts = wanted.length === 0 || wanted.includes('queue') ? QUEUE_PARTS : QUEUE_PARTS.filter((part) => wanted.includes(part));
 
 const wantsSessions = wanted.length === 0 || wanted.includes('sessions');
@@ -21,6 +22,7 @@ const wantsWatches = wantsSessions || wanted.includes('watches');
 const wantsSchema = wantsSessions || wanted.includes('schema');
 const met = [
   ...(wantsWatches || wantsSchema ? await benchSessions() : []),
+  ...(wanted.length === 0 || wanted.includes('questions') ? await benchQuestions() : []),
   ...(queueParts.length > 0 ? await benchQueue({ parts: queueParts }) : []),
 ];
 process.exitCode = met.every(Boolean) ? 0 : 1;

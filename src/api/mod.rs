@@ -1,10 +1,12 @@
 //! The SQL functions: thin, a file per group. They check their arguments and hand on a message.
 
+mod doctor;
 mod earlier;
 mod emit;
 mod housekeeping;
 mod inspect;
 mod params;
+mod questions;
 mod queue;
 mod rows;
 pub mod schema;
