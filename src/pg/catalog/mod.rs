@@ -3,12 +3,14 @@
 pub mod database;
 mod extension;
 pub mod invalidation;
+mod json_type;
 mod names;
 mod oid;
 mod relations;
 mod row;
 
 pub use extension::{extension_schema, extension_version, is_member};
+pub use json_type::{JsonType, json_type};
 pub use names::{names, qualified_name, qualify, quote_identifier, quote_literal, split_name};
 pub use oid::{function_without_arguments, relation_oid, schema_oid, table_of_index};
 pub use relations::*;
