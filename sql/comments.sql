@@ -24,9 +24,9 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
-COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
 COMMENT ON FUNCTION sio_deliver(integer) IS
     'Sends messages waiting in the queue, when the transaction commits; returns their number';

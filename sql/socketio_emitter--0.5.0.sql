@@ -49,6 +49,12 @@ $block$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::_sio_declaration
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/inspect.rs
 -- socketio_emitter::api::inspect::sio_buffer
 CREATE  FUNCTION "sio_buffer"(
@@ -261,15 +267,22 @@ AS 'MODULE_PATHNAME', 'sio_sockets_leave_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_unwatch
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watch.rs
 -- socketio_emitter::api::watch::sio_unwatch
 CREATE  FUNCTION "sio_unwatch"(
 	"table_name" regclass, /* Option < Regclass > */
-	"name" text DEFAULT NULL /* Option < Text < '_ > > */
+	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"if_exists" bool DEFAULT false /* Option < bool > */
 ) RETURNS INT /* Result < i32, ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_unwatch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_unwatch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -281,6 +294,12 @@ CREATE  FUNCTION "sio_wait_delivered"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_wait_delivered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/earlier.rs
+-- socketio_emitter::api::earlier::sio_watch
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -299,11 +318,17 @@ CREATE  FUNCTION "sio_watch"(
 	"ops" text[] DEFAULT '{insert,update,delete}', /* Option < TextArray < '_ > > */
 	"name" text DEFAULT NULL, /* Option < Text < '_ > > */
 	"old" text DEFAULT 'key', /* Option < Text < '_ > > */
-	"batch" INT DEFAULT 500 /* Option < i32 > */
+	"batch" INT DEFAULT 500, /* Option < i32 > */
+	"meta" bool DEFAULT true, /* Option < bool > */
+	"everyone" bool DEFAULT false, /* Option < bool > */
+	"filter" text DEFAULT NULL, /* Option < Text < '_ > > */
+	"changed" text[] DEFAULT NULL, /* Option < TextArray < '_ > > */
+	"keys" text DEFAULT 'column', /* Option < Text < '_ > > */
+	"bigints" text DEFAULT 'number' /* Option < Text < '_ > > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_watch_wrapper';
+AS 'MODULE_PATHNAME', 'sio_watch_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -408,6 +433,15 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
 -- socketio_emitter::api::queue::attachments
 CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
 	"attachments" bigint,  /* Option < i64 > */
@@ -419,8 +453,8 @@ AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/watch.rs
--- socketio_emitter::api::watch::declaration
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
 CREATE  FUNCTION _sio."declaration"(
 	"arguments" bytea /* Bytea < '_ > */
 ) RETURNS TABLE (
@@ -433,18 +467,24 @@ CREATE  FUNCTION _sio."declaration"(
 	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
 	"left_event" text,  /* Option < TextResult > */
-	"batch" INT  /* Option < i32 > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
 )
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_wrapper';
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   live_tables::function::sio_emit_changes
---   api::watch::_sio_declaration
+--   api::watches::_sio_declaration_of_0_5
 
 -- The watches of all tables: read from their triggers, which are all there is of them.
 CREATE VIEW @extschema@.sio_watches AS
@@ -467,7 +507,13 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
@@ -486,6 +532,18 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
 -- socketio_emitter::api::queue::worker
 CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 	"delivery" text,  /* TextResult */
@@ -497,27 +555,6 @@ CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -619,8 +656,8 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::sockets::sio_disconnect_sockets
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
---   api::watch::sio_unwatch
---   api::watch::sio_watch
+--   api::watch::sio_unwatch_of_0_5
+--   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
 --   watches
 --   status
@@ -651,9 +688,9 @@ COMMENT ON FUNCTION sio_buffer(integer) IS
     'Returns the placeholder for an element of binaries, counting from 0';
 COMMENT ON FUNCTION sio_emit_changes() IS
     'Trigger function: emits the changes of its table as declared by its key=value arguments';
-COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer) IS
+COMMENT ON FUNCTION sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer, boolean, boolean, text, text[], text, text) IS
     'Sends the changes of a table to clients: creates or replaces triggers that call sio_emit_changes';
-COMMENT ON FUNCTION sio_unwatch(regclass, text) IS
+COMMENT ON FUNCTION sio_unwatch(regclass, text, boolean) IS
     'Drops triggers created by sio_watch; returns the number of watches dropped';
 COMMENT ON FUNCTION sio_deliver(integer) IS
     'Sends messages waiting in the queue, when the transaction commits; returns their number';

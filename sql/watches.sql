@@ -19,7 +19,13 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,

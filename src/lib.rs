@@ -40,8 +40,8 @@ extension_sql_file!(
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
-        api::watch::sio_unwatch,
-        api::watch::sio_watch,
+        api::watch::sio_unwatch_of_0_5,
+        api::watch::sio_watch_of_0_5,
         live_tables::function::sio_emit_changes,
         "watches",
         "status",
@@ -52,7 +52,7 @@ extension_sql_file!(
     name = "watches",
     requires = [
         live_tables::function::sio_emit_changes,
-        api::watch::_sio_declaration
+        api::watches::_sio_declaration_of_0_5
     ]
 );
 extension_sql_file!(

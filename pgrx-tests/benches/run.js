@@ -1,5 +1,5 @@
 // `make bench`: each claim of speed is a ratio measured here, in one run. Exits non-zero if a target isn't met.
-// `node benches/run.js sessions`, or `queue`, or `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
+// `node benches/run.js sessions`, or `queue`, or `watches`, `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
 import { startPostgres } from '../harness/postgres.js';
 import { benchAttachments } from './attachments.js';
 import { benchEncode } from './encode.js';
@@ -7,16 +7,18 @@ import { describeMachine } from './measure.js';
 import { benchOfficial } from './official.js';
 import { benchQueue } from './queue.js';
 import { benchTriggers } from './triggers.js';
+import { benchWatches } from './watches.js';
 
 const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'snapshot'];
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((part) => !['sessions', 'queue', ...QUEUE_PARTS].includes(part));
-if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are sessions, queue, ${QUEUE_PARTS.join(', ')}`);
+const unknown = wanted.filter((part) => !['sessions', 'watches', 'queue', ...QUEUE_PARTS].includes(part));
+if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are sessions, watches, queue, ${QUEUE_PARTS.join(', ')}`);
 const queueParts = wanted.length === 0 || wanted.includes('queue') ? QUEUE_PARTS : QUEUE_PARTS.filter((part) => wanted.includes(part));
 
 const wantsSessions = wanted.length === 0 || wanted.includes('sessions');
+const wantsWatches = wantsSessions || wanted.includes('watches');
 const met = [
-  ...(wantsSessions ? await benchSessions() : []),
+  ...(wantsWatches ? await benchSessions() : []),
   ...(queueParts.length > 0 ? await benchQueue({ parts: queueParts }) : []),
 ];
 process.exitCode = met.every(Boolean) ? 0 : 1;
@@ -29,11 +31,13 @@ async function benchSessions() {
     const client = await cluster.connect();
     await client.query('CREATE EXTENSION socketio_emitter');
     await describeMachine(client);
-    const results = [
+    const results = await benchWatches(cluster);
+    if (!wantsSessions) return results;
+    results.push(
       ...(await benchEncode(client)),
       ...(await benchAttachments(client)),
       ...(await benchTriggers(cluster)),
-    ];
+    );
     await benchOfficial(cluster);
     return results;
   } finally {

@@ -1,5 +1,6 @@
 //! The SQL functions: thin, a file per group. They check their arguments and hand on a message.
 
+mod earlier;
 mod emit;
 mod housekeeping;
 mod inspect;
@@ -8,6 +9,7 @@ mod queue;
 mod server_side;
 mod sockets;
 mod watch;
+mod watches;
 
 /// The schema of all that is internal: tools that compare schemas with an application's models (Prisma, Drizzle) look at the
 /// application's, which the functions may share. `sql/queue.sql` puts its tables there.

@@ -9,4 +9,4 @@ mod send;
 mod text;
 pub mod transport;
 
-pub use send::send;
+pub use send::{Turn, send};

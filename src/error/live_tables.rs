@@ -2,6 +2,7 @@
 
 use crate::error::description::Description;
 use crate::pg::encoding::shorten;
+use crate::pg::table::expression::Unfit;
 use pgrx::PgSqlErrorCode as Code;
 use socketio_emitter_declaration::{DeclarationError, Key};
 
@@ -17,6 +18,14 @@ pub enum LiveTableError {
         /// The trigger's argument.
         argument: &'static str,
     },
+    /// More rooms for one row than [`MAX_ROW_ROOMS`].
+    TooManyRooms,
+    /// A watch without rooms, and nothing that says that everyone is meant.
+    NoRooms,
+    /// A watch for everyone that has rooms, too.
+    RoomsForEveryone,
+    /// `sio_unwatch` of a name that the table has no watch of.
+    NoSuchWatch { name: String, table: String },
     /// A call outside a trigger, or a trigger of a kind that cannot work.
     TriggerProtocol {
         problem: &'static str,
@@ -60,12 +69,33 @@ impl LiveTableError {
         })
     }
 
+    /// A filter that Postgres's parser takes, and that rows of a trigger can't be asked.
+    pub fn unfit_filter(unfit: Unfit, filter: &str) -> Self {
+        let (problem, hint) = match unfit {
+            Unfit::NotOne => (
+                "is not one expression",
+                "Write a condition over the columns of the row, such as status = 'paid' AND total > 100.",
+            ),
+            Unfit::SystemColumn => (
+                "refers to a system column, which a trigger's row does not have",
+                "Use only columns of the table.",
+            ),
+            Unfit::VirtualColumn => (
+                "refers to a virtual generated column, which a trigger's row does not have",
+                "Use the column's expression, or make the column STORED.",
+            ),
+        };
+        Self::misdeclared(Why::Argument, Key::Filter, Some(filter), problem, hint)
+    }
+
     pub(super) fn describe(self) -> Description {
         let (code, message, hint) = match self {
             Self::Misdeclared(misdeclared) => (
                 match misdeclared.why {
                     Why::Argument => Code::ERRCODE_INVALID_PARAMETER_VALUE,
                     Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
+                    Why::NoFunction => Code::ERRCODE_UNDEFINED_FUNCTION,
+                    Why::WrongType => Code::ERRCODE_DATATYPE_MISMATCH,
                     Why::NoPrimaryKey => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 },
                 misdeclared.message(),
@@ -83,6 +113,26 @@ impl LiveTableError {
                     "Rooms and events are names. Build them from columns with short values."
                         .to_owned(),
                 ),
+            ),
+            Self::TooManyRooms => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("row has more than {MAX_ROW_ROOMS} rooms"),
+                Some("Let clients join a room that stands for many of these.".to_owned()),
+            ),
+            Self::NoRooms => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"rooms\" must name a room".to_owned(),
+                Some("Name the rooms that may see the rows, such as rooms => '{customer:$customer_id}', or send them to every client of the namespace with everyone => true.".to_owned()),
+            ),
+            Self::RoomsForEveryone => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"rooms\" must be empty when \"everyone\" is true".to_owned(),
+                Some("Leave out one of the two.".to_owned()),
+            ),
+            Self::NoSuchWatch { name, table } => (
+                Code::ERRCODE_UNDEFINED_OBJECT,
+                format!("table {table} has no watch \"{}\"", shorten(&name)),
+                Some("The view sio_watches lists the watches. To ignore a missing one, use if_exists => true.".to_owned()),
             ),
             Self::TriggerProtocol { problem, hint } => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
@@ -154,6 +204,10 @@ pub enum Why {
     Argument,
     /// 42703
     NoColumn,
+    /// 42883
+    NoFunction,
+    /// 42804
+    WrongType,
     /// 55000
     NoPrimaryKey,
 }
@@ -184,6 +238,9 @@ impl Misdeclared {
 /// Bytes of UTF-8 in a room or an event that a trigger builds from a row. The limit is ours: what a row's room takes of
 /// memory must be bounded, and servers keep a room's name for as long as somebody is in it.
 pub const MAX_TEXT: usize = 65_536;
+
+/// Rooms of one row, by arrays and functions. The limit is ours, as above: a message names each of them.
+pub const MAX_ROW_ROOMS: usize = 10_000;
 
 impl From<DeclarationError> for LiveTableError {
     fn from(argument: DeclarationError) -> Self {

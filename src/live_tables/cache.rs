@@ -1,14 +1,17 @@
 //! The plans of this session's triggers: what a trigger's text means is found out once.
 
 use crate::error::{Error, LiveTableError, ParameterError};
-use crate::live_tables::plan::Plan;
-use crate::pg::catalog::invalidation;
+use crate::live_tables::plan::{Plan, Rows};
+use crate::pg::catalog::{self, invalidation};
 use crate::pg::encoding;
+use crate::pg::table::definition::Table;
+use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::rc::Rc;
 
 /// A plan, and what it was made from.
@@ -47,6 +50,14 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         // A schema's name; casts, which decide what a value's text is.
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::NAMESPACEOID, forget_all);
         invalidation::on_cached_row(pg_sys::SysCacheIdentifier::CASTSOURCETARGET, forget_all);
+        // What expressions are made of.
+        for cache in [
+            pg_sys::SysCacheIdentifier::PROCOID,
+            pg_sys::SysCacheIdentifier::OPEROID,
+            pg_sys::SysCacheIdentifier::TYPEOID,
+        ] {
+            invalidation::on_cached_row(cache, forget_expressions);
+        }
     }
     let before = INVALIDATIONS.get();
     let arguments = firing.arguments().ok_or(LiveTableError::TooManyArguments)?;
@@ -60,12 +71,33 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
     let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
     let declared_on = firing.declared_on();
     let table = firing.table();
-    let plan = Rc::new(Plan::new(
-        &declaration,
-        &table,
-        declared_on,
-        firing.is_for_old_rows(),
-    )?);
+    let trigger = encoding::display(firing.name());
+    let table_name = catalog::qualified_name(declared_on)
+        .map_or_else(String::new, |name| encoding::display(&name));
+    let prefix = format!("trigger \"{trigger}\" of table \"{table_name}\": argument \"filter\": ");
+    let prefix = encoding::from_utf8(prefix.into_bytes())
+        .ok()
+        .and_then(|prefix| CString::new(prefix).ok())
+        .unwrap_or_default();
+    let plan = |declared: &Table<'_>| {
+        let rows = Rows {
+            source: RowSource {
+                declared_on: declared,
+                rows_of: &table,
+            },
+            declared_on,
+            has_old_rows: firing.is_for_old_rows(),
+            prefix: &prefix,
+        };
+        Plan::new(&declaration, &rows)
+    };
+    // A partition's rows are read without a look at its parent, unless expressions are about that.
+    let plan = if declared_on == table.oid() || !declaration.has_expressions() {
+        plan(&table)
+    } else {
+        Table::with_open(declared_on, plan)
+    };
+    let plan = Rc::new(plan?);
     // What was looked up may have changed meanwhile; then this firing is the last to go by it.
     if INVALIDATIONS.get() == before {
         let cached = Cached {
@@ -84,6 +116,11 @@ fn forget(relation: Option<pg_sys::Oid>) {
     };
     INVALIDATIONS.set(INVALIDATIONS.get() + 1);
     drop_plans(|cached| cached.table == relation || cached.declared_on == relation);
+}
+
+fn forget_expressions() {
+    INVALIDATIONS.set(INVALIDATIONS.get() + 1);
+    drop_plans(|cached| !cached.plan.expressions.is_empty());
 }
 
 fn forget_all() {

@@ -1,7 +1,6 @@
 //! The trigger function.
 
 use crate::error::{Error, LiveTableError};
-use crate::live_tables::change::Change;
 use crate::live_tables::{cache, each_row, each_statement};
 use crate::pg::trigger::{Called, Done, Firing, Operation};
 use crate::pg::{catalog, encoding};
@@ -48,14 +47,7 @@ fn emit(firing: &Firing<'_>) -> Result<(), Error> {
     let plan = &*cache::plan_of(firing)?;
     match firing.operation() {
         Operation::Truncate => each_statement::emit_truncate(plan),
-        operation if firing.is_for_each_row() => each_row::emit(
-            plan,
-            Change {
-                operation,
-                old: firing.old_row(),
-                new: firing.new_row(),
-            },
-        ),
+        operation if firing.is_for_each_row() => each_row::emit(plan, firing, operation),
         operation => each_statement::emit(plan, firing, operation),
     }
 }

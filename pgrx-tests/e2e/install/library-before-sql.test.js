@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { listen } from '../../harness/listener.js';
+import { withoutMeta } from '../../harness/live.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { delivered, events, PRELOAD, untilWorker } from '../../harness/queue.js';
 import { fromRoot } from '../../harness/setup.js';
@@ -62,7 +63,7 @@ for (const preload of [true, false]) {
             if (preload) await delivered(session);
             else await session.query('SELECT sio_deliver()');
           }
-          return events(listener);
+          return (await events(listener)).map(withoutMeta);
         }
 
         const isUpdated = async () =>

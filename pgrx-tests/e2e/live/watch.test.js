@@ -1,7 +1,7 @@
 // sio_watch and sio_unwatch: the triggers that they make and remove, and what those send.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { rowTrigger, startLive } from '../../harness/live.js';
+import { rowTrigger, startLive, watched } from '../../harness/live.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text DEFAULT 'new');`;
 
@@ -28,7 +28,7 @@ describe('sio_watch', () => {
   for (const level of ['row', 'statement']) {
     describe(`at ${level} level`, () => {
       const orders = (parameters = '') => live.app.query(
-        `${ORDERS} SELECT sio_watch('orders', level => '${level}'${parameters && `, ${parameters}`})`);
+        `${ORDERS} SELECT sio_watch('orders', level => '${level}'${watched(parameters)})`);
       const many = (value) => (level === 'row' ? value : [value]);
       const row = (customer, status = 'new') => many({ id: 1, customer_id: customer, status });
       const key = many({ id: 1 });
@@ -76,7 +76,7 @@ describe('sio_watch', () => {
       it('follows TRUNCATE, if told to', async () => {
         await orders(`rooms => '{customer:$customer_id,staff}', ops => '{truncate,update}'`);
         await live.app.query('INSERT INTO orders VALUES (1, 1); TRUNCATE orders');
-        assert.deepEqual(await live.got(), { staff: [['orders:truncate']] });
+        assert.deepEqual(await live.got(), { staff: [['orders:truncate', null]] });
       });
 
       it('takes odd names, rooms and events as they are', async () => {
@@ -205,7 +205,7 @@ describe('sio_watch', () => {
       await live.watch(`level => 'statement', ops => '{insert,truncate}'`);
       for (const name of ['a', 'b', 'c']) await live.watch(`name => '${name}'`);
       await live.watch('', 'others');
-      assert.equal(await live.unwatch(`'orders', 'missing'`), 0);
+      assert.equal(await live.unwatch(`'orders', 'missing', if_exists => true`), 0);
       assert.equal(await live.unwatch(`'orders', name => 'b'`), 1);
       assert.deepEqual(await live.triggerNames(), ['a', 'c', 'foreign_one', 'sio_watch_insert', 'sio_watch_truncate']);
       assert.equal(await live.unwatch(), 3);

@@ -2,11 +2,13 @@
 //! `sio_unwatch`.
 //!
 //! To [`create`] a watch, or to [`mod@drop`] watches, takes a look at the [`table`], its [`existing`] triggers and those that
-//! are [`wanted`]; what is done is done in [`sql`]. A watch is its triggers and nothing else.
+//! are [`wanted`]; what can't be [`meant`] is refused, and what is done is done in [`sql`]. A watch is its triggers and nothing
+//! else.
 
 mod create;
 mod drop;
 mod existing;
+mod meant;
 mod sql;
 mod table;
 mod wanted;

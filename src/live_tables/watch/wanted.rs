@@ -105,7 +105,11 @@ pub fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
     }
     let given = ops
         .iter()
-        .map(|op| op.parse().map_err(|_| refuse(format!("\"{op}\""))))
+        .map(|op| {
+            op.to_ascii_lowercase()
+                .parse()
+                .map_err(|_| refuse(format!("\"{op}\"")))
+        })
         .collect::<Result<Vec<Operation>, _>>()?;
     let is_given = |op: &Operation| given.contains(op);
     Ok(Operation::VARIANTS

@@ -21,21 +21,6 @@ pub fn table_of_index(index: pg_sys::Oid) -> Option<pg_sys::Oid> {
     found(unsafe { pg_sys::IndexGetRelation(index, true) })
 }
 
-/// The OID of a function without arguments, if it exists.
-pub fn function_without_arguments(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
-    // SAFETY: a look-up with a C string, an empty vector and an OID, as the cache's key wants it.
-    found(unsafe {
-        pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
-            pg_sys::Datum::from(name.as_ptr()),
-            pg_sys::Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
-            pg_sys::Datum::from(schema),
-            pg_sys::Datum::from(0),
-        )
-    })
-}
-
 fn found(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }

@@ -1,9 +1,6 @@
 //! What a table is defined as: its columns, its key, its triggers.
 
-use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
-use crate::pg::table::column::{Reader, TextReader};
-use crate::pg::table::row::Comparison;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -17,22 +14,12 @@ pub struct Table<'a> {
 
 /// A column of a table: what it takes to read it.
 pub struct ColumnHandle {
-    index: usize,
-    type_oid: pg_sys::Oid,
+    /// Among the table's, from 0, dropped ones counted.
+    pub index: usize,
+    /// The type of its values.
+    pub type_oid: pg_sys::Oid,
     /// In the database's encoding.
     pub name: Vec<u8>,
-}
-
-impl ColumnHandle {
-    /// `memory` must live as long as the reader.
-    pub fn reader(&self, memory: &Memory) -> Reader {
-        Reader::new(self.index, self.type_oid, memory)
-    }
-
-    /// `memory` must live as long as the reader.
-    pub fn text_reader(&self, memory: &Memory) -> TextReader {
-        TextReader::new(self.index, self.type_oid, memory)
-    }
 }
 
 impl<'a> Table<'a> {
@@ -57,13 +44,37 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Opens a table with the lock of a reader, for the time of `work`. An ERROR if there is none.
+    pub fn with_open<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> R {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: as above.
+        unsafe {
+            let relation = pg_sys::relation_open(oid, lock);
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            result
+        }
+    }
+
+    /// As Postgres takes it.
+    pub(in crate::pg) fn relation(&self) -> pg_sys::Relation {
+        self.relation
+    }
+
+    /// The type of its rows.
+    pub fn row_type(&self) -> pg_sys::Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.relation).rd_rel).reltype }
+    }
+
     /// The table's OID.
     pub fn oid(&self) -> pg_sys::Oid {
         // SAFETY: the relation is open.
         unsafe { (*self.relation).rd_id }
     }
 
-    fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
+    /// Its columns, dropped ones too.
+    pub(in crate::pg) fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
         // SAFETY: the relation is open and locked, so that its description stays.
         unsafe { attributes::of((*self.relation).rd_att) }
     }
@@ -100,11 +111,6 @@ impl<'a> Table<'a> {
                 })
                 .collect()
         }
-    }
-
-    /// What tells whether two of its rows are the same.
-    pub fn comparison(&self) -> Comparison {
-        Comparison::of(self.attributes())
     }
 }
 

@@ -1,0 +1,198 @@
+//! From a text to an expression, by Postgres's own parser.
+
+use crate::pg::call::foreign_code;
+use crate::pg::memory::Memory;
+use crate::pg::table::attributes;
+use crate::pg::table::expression::path::with_pinned;
+use crate::pg::table::expression::tree::{Expression, RowSource, Unfit, VARNO, keep};
+use pgrx::{PgList, pg_sys};
+use std::ffi::{CStr, CString};
+use std::ptr;
+
+/// What a row is called in an expression, beside its table's name: what is written must not depend on that.
+const ROW: &CStr = c"new";
+
+/// How an expression is called where Postgres says that it isn't boolean.
+const CONDITION: &CStr = c"filter";
+
+/// Reads a condition as [`canonical`] writes it, with names looked up in `pg_catalog` only. What Postgres's parser refuses is an
+/// ERROR.
+///
+/// `text`: in the database's encoding. `prefix`: of the ERROR's message. `memory` must live as long as the expression.
+pub fn condition(
+    text: &CStr,
+    prefix: &CStr,
+    source: &RowSource<'_>,
+    memory: &Memory,
+) -> Result<Expression, Unfit> {
+    read(text, prefix, source, memory, true)
+}
+
+/// Reads an expression of any type, which is ours: it can't be wrong.
+pub fn value(text: &CStr, source: &RowSource<'_>, memory: &Memory) -> Result<Expression, Unfit> {
+    read(text, c"", source, memory, false)
+}
+
+fn read(
+    text: &CStr,
+    prefix: &CStr,
+    source: &RowSource<'_>,
+    memory: &Memory,
+    is_condition: bool,
+) -> Result<Expression, Unfit> {
+    let mut result = Err(Unfit::NotOne);
+    let scratch = Memory::of_call(c"socketio_emitter expression");
+    scratch.run(|| {
+        // A constant's type may be a user's.
+        result = foreign_code::call_named(prefix, || {
+            // SAFETY: the relation is open, and what is parsed is an expression over its rows.
+            with_pinned(|| unsafe {
+                let node = parse(text, source.declared_on.relation(), is_condition)?;
+                Ok(Expression {
+                    node: keep(node, source, memory),
+                    type_oid: pg_sys::exprType(node),
+                })
+            })
+        });
+    });
+    result
+}
+
+/// A condition that was written by the caller, as everybody reads it: with all names qualified that aren't Postgres's own. Names
+/// are looked up on the caller's search path. What Postgres's parser refuses is an ERROR.
+///
+/// `text`: in the database's encoding, as the result. `prefix`: of the ERROR's message.
+pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<CString, Unfit> {
+    let mut result = Err(Unfit::NotOne);
+    Memory::of_call(c"socketio_emitter expression").run(|| {
+        result = foreign_code::call_named(prefix, || {
+            // SAFETY: as above; the text that is made is a palloc'd C string.
+            unsafe {
+                let node = parse(text, source.declared_on.relation(), true)?;
+                let context = pg_sys::deparse_context_for(ROW.as_ptr(), source.declared_on.oid());
+                Ok(with_pinned(|| {
+                    let text = pg_sys::deparse_expression(node, context, false, false);
+                    CStr::from_ptr(text).to_owned()
+                }))
+            }
+        });
+    });
+    result
+}
+
+/// # Safety
+/// The relation is open and locked.
+unsafe fn parse(
+    text: &CStr,
+    relation: pg_sys::Relation,
+    is_condition: bool,
+) -> Result<*mut pg_sys::Node, Unfit> {
+    // A comment may be at its end.
+    let statement = [b"SELECT ", text.to_bytes(), b"\n"].concat();
+    let statement = CString::new(statement).expect("Postgres's text has no NUL");
+    // SAFETY: as `domainAddCheckConstraint` and `CreateTriggerFiringOn` do in src/backend/commands: the one entry of the range
+    // table is the relation. Nodes are of the current memory context; they keep no pointer to the text.
+    unsafe {
+        let written = only_expression(pg_sys::raw_parser(
+            statement.as_ptr(),
+            pg_sys::RawParseMode::RAW_PARSE_DEFAULT,
+        ))
+        .ok_or(Unfit::NotOne)?;
+        let state = pg_sys::make_parsestate(ptr::null_mut());
+        let row = pg_sys::addRangeTableEntryForRelation(
+            state,
+            relation,
+            pg_sys::AccessShareLock as i32,
+            ptr::null_mut(),
+            false,
+            true,
+        );
+        pg_sys::addNSItemToQuery(state, row, false, true, true);
+        if CStr::from_ptr((*(*row).p_names).aliasname) != ROW {
+            let other = pg_sys::palloc(size_of::<pg_sys::ParseNamespaceItem>())
+                .cast::<pg_sys::ParseNamespaceItem>();
+            *other = *row;
+            (*other).p_names = pg_sys::makeAlias(ROW.as_ptr(), (*(*row).p_names).colnames);
+            pg_sys::addNSItemToQuery(state, other, false, true, false);
+        }
+        // Refuses subqueries, aggregates, window functions and those that return sets.
+        let mut node = pg_sys::transformExpr(
+            state,
+            written,
+            pg_sys::ParseExprKind::EXPR_KIND_TRIGGER_WHEN,
+        );
+        if is_condition {
+            node = pg_sys::coerce_to_boolean(state, node, CONDITION.as_ptr());
+        }
+        pg_sys::assign_expr_collations(state, node);
+        check_columns(node, relation)?;
+        Ok(node)
+    }
+}
+
+/// The expression of `SELECT expression`, if that is all that was parsed.
+///
+/// # Safety
+/// What the parser returns.
+unsafe fn only_expression(statements: *mut pg_sys::List) -> Option<*mut pg_sys::Node> {
+    // SAFETY: nodes tell their type; a list of statements has RawStmt, a target list ResTarget.
+    unsafe {
+        let statement = (*only::<pg_sys::RawStmt>(statements)?).stmt;
+        if (*statement).type_ != pg_sys::NodeTag::T_SelectStmt {
+            return None;
+        }
+        let select = &*statement.cast::<pg_sys::SelectStmt>();
+        let is_bare = select.distinctClause.is_null()
+            && select.intoClause.is_null()
+            && select.fromClause.is_null()
+            && select.whereClause.is_null()
+            && select.groupClause.is_null()
+            && select.havingClause.is_null()
+            && select.windowClause.is_null()
+            && select.valuesLists.is_null()
+            && select.sortClause.is_null()
+            && select.limitOffset.is_null()
+            && select.limitCount.is_null()
+            && select.lockingClause.is_null()
+            && select.withClause.is_null()
+            && select.op == pg_sys::SetOperation::SETOP_NONE;
+        let target = &*only::<pg_sys::ResTarget>(select.targetList)?;
+        (is_bare && target.name.is_null() && target.indirection.is_null()).then_some(target.val)
+    }
+}
+
+/// # Safety
+/// A list of such nodes.
+unsafe fn only<T>(list: *mut pg_sys::List) -> Option<*mut T> {
+    // SAFETY: as the caller says.
+    let list = unsafe { PgList::<T>::from_pg(list) };
+    list.head().filter(|_| list.len() == 1)
+}
+
+/// Refuses what a trigger's row doesn't have.
+///
+/// # Safety
+/// An expression over rows of the open relation.
+unsafe fn check_columns(node: *mut pg_sys::Node, relation: pg_sys::Relation) -> Result<(), Unfit> {
+    // SAFETY: as the caller says; the set is of the current memory context, with numbers moved up so that none is negative.
+    unsafe {
+        let mut numbers = ptr::null_mut();
+        pg_sys::pull_varattnos(node, VARNO as pg_sys::Index, &mut numbers);
+        let columns = attributes::of((*relation).rd_att);
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(numbers, member);
+            if member < 0 {
+                return Ok(());
+            }
+            let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
+            if number < 0 {
+                return Err(Unfit::SystemColumn);
+            }
+            // 0 is the whole row.
+            if number > 0 && !attributes::is_stored(&columns[number as usize - 1]) {
+                return Err(Unfit::VirtualColumn);
+            }
+        }
+    }
+}
