@@ -5,13 +5,15 @@
 PG_CONFIG ?= pg_config
 # release, or dev for a quicker build.
 PROFILE ?= release
+# For dist: some of the supported Postgres versions; all without it.
+MAJORS ?=
 # For test: files, by their paths or names; all suites without it.
 FILE ?=
 export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint bench harden all build install package clean
+.PHONY: help demo test fresh lint bench matrix harden all build install dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +40,9 @@ bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/install-privately release
 	@node pgrx-tests/benches/run.js
 
+matrix: ## the tests on each supported Postgres, and pg_upgrade between them: an hour; MAJORS="17 18": on these; PART=sample: some
+	@scripts/matrix $(PART)
+
 harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
 	@scripts/harden $(PARTS)
 
@@ -50,8 +55,9 @@ build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
 install: ## build, and install into the Postgres of PG_CONFIG=… (below DESTDIR if given)
 	@scripts/extension install "$(PG_CONFIG)" "$(PROFILE)"
 
-package: ## a tarball of what install puts into the Postgres of PG_CONFIG=…
-	@scripts/package "$(PG_CONFIG)"
+dist: ## all packages, for MAJORS="15 16 17 18", into target/dist
+	@scripts/setup dist
+	@scripts/dist $(MAJORS)
 
 clean: ## remove what was built and set up, but for node_modules
 	@scripts/clean

@@ -28,11 +28,11 @@ export function portFrom(text) {
   return { port: Number(text), insist: true };
 }
 
-/** Starts it on 127.0.0.1, on that port, or on a free one if that is taken and needn't be it: → { url, close() }. */
-export async function startServer(connectionString, { port = 0, insist = false } = {}) {
+/** Starts it on that port, or on a free one if that is taken and needn't be it, of that address: → { url, close() }. */
+export async function startServer(connectionString, { port = 0, insist = false, host = '127.0.0.1' } = {}) {
   // First: a refused port then leaves no connections behind.
   const http = createServer();
-  await listen(http, port, insist);
+  await listen(http, port, host, insist);
 
   const pool = new pg.Pool({ connectionString });
   pool.on('error', (error) => {
@@ -54,7 +54,7 @@ export async function startServer(connectionString, { port = 0, insist = false }
   });
 
   return {
-    url: `http://127.0.0.1:${http.address().port}`,
+    url: `http://${host}:${http.address().port}`,
     async close() {
       await io.close();
       await pool.end();
@@ -62,16 +62,16 @@ export async function startServer(connectionString, { port = 0, insist = false }
   };
 }
 
-async function listen(http, port, insist) {
+async function listen(http, port, host, insist) {
   try {
-    http.listen(port, '127.0.0.1');
+    http.listen(port, host);
     await once(http, 'listening');
   } catch (error) {
     const taken = error.code === 'EADDRINUSE';
     if (insist || !taken) {
       throw new Refusal(`can't serve on port ${port}: ${taken ? 'it is taken' : error.message}. Give another one as PORT=…, or none`);
     }
-    await listen(http, 0, insist);
+    await listen(http, 0, host, insist);
   }
 }
 

@@ -35,6 +35,7 @@ extension_sql_file!(
         api::queue::sio_discard,
         api::queue::sio_retry,
         api::queue::sio_wait_delivered,
+        api::schema::sio_check,
         api::server_side::sio_server_side_emit,
         api::server_side::sio_server_side_emit_args,
         api::sockets::sio_disconnect_sockets,
@@ -52,8 +53,14 @@ extension_sql_file!(
     name = "watches",
     requires = [
         live_tables::function::sio_emit_changes,
+        api::schema::_sio_problem,
         api::watches::_sio_declaration_of_0_5
     ]
+);
+extension_sql_file!(
+    "../sql/schema.sql",
+    name = "schema",
+    requires = [api::schema::_sio_altered, api::schema::_sio_dropped]
 );
 extension_sql_file!(
     "../sql/queue.sql",

@@ -49,6 +49,12 @@ INSERT INTO parts SELECT i, 'c' || i % 7, date '2019-12-01' + i FROM generate_se
 SELECT sio_watch('orders', rooms => '{customer:$customer,staff}', left_event => 'left');
 SELECT sio_watch('orders', rooms => '{customer:$customer}', level => 'statement', name => 'bulk', payload => 'change', old => 'full', batch => 7);
 SELECT sio_watch('orders', rooms => '{$price}', event => '$tags', payload => 'key', name => 'odd');
+CREATE FUNCTION room_of(orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT word FROM smith.words WHERE id = $1.parent';
+CREATE FUNCTION tags_of(orders) RETURNS text[] LANGUAGE plpgsql AS 'BEGIN RETURN $1.tags || $1.customer; END';
+SELECT sio_watch('orders', rooms => ARRAY['\${room_of()}', '\${tags_of()}', 'tag:\${tags[]}'], columns => '{*,room_of(),tags_of()}', name => 'computed',
+  filter => 'price > 1 AND tags_of(new) IS NOT NULL', left_event => 'left', keys => 'camel', bigints => 'text');
+SELECT sio_watch('orders', rooms => ARRAY['\${room_of()}'], columns => '{*,tags_of()}', name => 'computed_bulk', level => 'statement', changed => '{price}', batch => 7);
+SELECT sio_watch('parts', rooms => '{$customer}', left_event => 'left', filter => $$customer <> 'c1'$$, name => 'filtered');
 SELECT sio_watch('parts', rooms => '{$customer}', left_event => 'left');
 SELECT sio_watch('parts', rooms => '{$customer}', level => 'statement', name => 'bulk');
 SELECT sio_watch('words', everyone => true, columns => '{id,word}', event => '$word');

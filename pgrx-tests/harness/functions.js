@@ -26,8 +26,10 @@ export const LIVE_FUNCTIONS = {
   sio_emit_changes: [],
   sio_watch: [
     'table_name', 'rooms', 'event', 'ns', 'payload', 'columns', 'except_columns', 'left_event', 'level', 'ops', 'name', 'old', 'batch',
+    'meta', 'everyone', 'filter', 'changed', 'keys', 'bigints',
   ],
-  sio_unwatch: ['table_name', 'name'],
+  sio_unwatch: ['table_name', 'name', 'if_exists'],
+  sio_check: [],
 };
 
 /** Those of queued delivery, with their parameters. */

@@ -25,6 +25,8 @@ const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' };
 // For scripts/harden: a program that each server runs under, and more options for its command line.
 const UNDER = words(process.env.HARNESS_UNDER);
 const OPTIONS = words(process.env.HARNESS_POSTGRES_OPTIONS);
+// Of a test file that passes, no data stays; 80 clusters would be 10 GB.
+const IS_TEST = Boolean(process.env.NODE_TEST_CONTEXT) && process.argv[1]?.endsWith('.test.js');
 const DEFAULTS = { listen_addresses: HOST, unix_socket_directories: '', fsync: 'off', full_page_writes: 'off' };
 
 /** An empty folder for the servers' user, and for no other. What an earlier run left in it is deleted. */
@@ -58,10 +60,11 @@ export async function freePort() {
 
 /**
  * A running server with trust authentication on a free port of 127.0.0.1. `conf` holds settings for
- * postgresql.conf; `clean: false` goes on with the data that an earlier run left under the same name.
+ * postgresql.conf; `clean: false` goes on with the data that an earlier run left under the same name. `bin`: the programs of
+ * another Postgres than that of setup.
  */
-export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], clean = true } = {}) {
-  const cluster = new Cluster(name, await freePort());
+export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], clean = true, bin = PG_BIN } = {}) {
+  const cluster = new Cluster(name, await freePort(), bin);
   if (clean || !existsSync(path.join(cluster.dataDir, 'PG_VERSION'))) {
     await cluster.initdb(initdbArgs);
   }
@@ -72,9 +75,9 @@ export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], 
 
 /** A running hot standby that streams from `primary`. */
 export async function startStandby(primary, { name = 'standby', conf = {} } = {}) {
-  const cluster = new Cluster(name, await freePort());
+  const cluster = new Cluster(name, await freePort(), primary.bin);
   cluster.emptyData();
-  await asServerUser('pg_basebackup', [
+  await asServerUser(primary.bin, 'pg_basebackup', [
     '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--write-recovery-conf', '--checkpoint=fast', '--no-sync',
   ]);
   await cluster.configure(conf);
@@ -82,13 +85,13 @@ export async function startStandby(primary, { name = 'standby', conf = {} } = {}
   return cluster;
 }
 
-/** pg_upgrade of a stopped server, from this version to this version, in its quick mode: → the new one, running. */
-export async function upgradePostgres(old, { name = 'upgraded', conf = {} } = {}) {
-  const cluster = new Cluster(name, await freePort());
-  await cluster.initdb();
+/** pg_upgrade of a stopped server, to the Postgres with the programs `bin`, in its quick mode: → the new one, running. */
+export async function upgradePostgres(old, { name = 'upgraded', conf = {}, initdbArgs = [], bin = PG_BIN } = {}) {
+  const cluster = new Cluster(name, await freePort(), bin);
+  await cluster.initdb(initdbArgs);
   await cluster.configure({ ...DEFAULTS, ...conf });
-  await asServerUser('pg_upgrade', [
-    '--old-bindir', PG_BIN, '--new-bindir', PG_BIN, '--old-datadir', old.dataDir, '--new-datadir', cluster.dataDir, '--username=postgres',
+  await asServerUser(bin, 'pg_upgrade', [
+    '--old-bindir', old.bin, '--new-bindir', bin, '--old-datadir', old.dataDir, '--new-datadir', cluster.dataDir, '--username=postgres',
     '--old-port', String(await freePort()), '--new-port', String(await freePort()), '--link',
     '--socketdir', os.tmpdir(), // the path of a socket may have 107 bytes only
   ], { cwd: cluster.dataDir });
@@ -101,13 +104,15 @@ class Cluster {
   #postmaster;
   #clients = new Set();
 
-  constructor(name, port) {
+  constructor(name, port, bin) {
     this.port = port;
+    this.bin = bin;
     this.dataDir = path.join(SERVER_WORK, 'clusters', name);
     this.logFile = `${this.dataDir}.log`;
     this.#refuseToShare();
     // Then the user that Postgres runs as couldn't enter the project, and a temporary folder stands in.
-    if (!SERVER_WORK.startsWith(ROOT + path.sep)) onExit(() => rmSync(this.dataDir, { recursive: true, force: true }));
+    const isElsewhere = !SERVER_WORK.startsWith(ROOT + path.sep);
+    onExit(() => (isElsewhere || IS_TEST && !process.exitCode) && rmSync(this.dataDir, { recursive: true, force: true }));
   }
 
   get pid() {
@@ -142,7 +147,7 @@ class Cluster {
   /** Runs a program of this Postgres, such as pg_dump, on this server: → { code, stdout, stderr }. */
   async run(tool, args = [], { database = 'postgres', user = 'postgres', input, cwd } = {}) {
     const env = { ...cleanEnv(), PGHOST: HOST, PGPORT: String(this.port), PGUSER: user, PGDATABASE: database };
-    return capture(path.join(PG_BIN, tool), args, { env, input, cwd });
+    return capture(path.join(this.bin, tool), args, { env, input, cwd });
   }
 
   async createDatabase(name, { encoding = 'UTF8', locale = 'C' } = {}) {
@@ -161,7 +166,7 @@ class Cluster {
     const [command, ...args] = [
       // Should we be killed without a chance to stop it (SIGKILL), the kernel does it for us.
       ...(process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'INT', '--'] : []),
-      ...UNDER, path.join(PG_BIN, 'postgres'), '-D', this.dataDir, '-p', String(this.port), ...OPTIONS, ...more,
+      ...UNDER, path.join(this.bin, 'postgres'), '-D', this.dataDir, '-p', String(this.port), ...OPTIONS, ...more,
     ];
     // `detached`: a Ctrl-C in the terminal is ours to handle, and isn't sent to the server too.
     const postmaster = spawn(command, args, {
@@ -238,7 +243,7 @@ class Cluster {
 
   async initdb(args = []) {
     this.emptyData();
-    await asServerUser('initdb', [
+    await asServerUser(this.bin, 'initdb', [
       '--pgdata', this.dataDir, '--username=postgres', '--auth=trust', '--no-sync', '--no-instructions',
       // The C locale fits databases of every encoding, and its messages are English everywhere.
       '--encoding=UTF8', '--locale=C', ...args,
@@ -305,9 +310,9 @@ class Cluster {
   }
 }
 
-async function asServerUser(tool, args, { cwd = SERVER_WORK } = {}) {
+async function asServerUser(bin, tool, args, { cwd = SERVER_WORK } = {}) {
   const options = { ...SERVER_USER, cwd, env: cleanEnv() };
-  succeed(tool, await capture(path.join(PG_BIN, tool), args, options));
+  succeed(tool, await capture(path.join(bin, tool), args, options));
 }
 
 function succeed(tool, { code, stdout, stderr }) {

@@ -6,6 +6,7 @@ mod housekeeping;
 mod inspect;
 mod params;
 mod queue;
+pub mod schema;
 mod server_side;
 mod sockets;
 mod watch;

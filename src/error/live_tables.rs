@@ -92,7 +92,7 @@ impl LiveTableError {
         let (code, message, hint) = match self {
             Self::Misdeclared(misdeclared) => (
                 match misdeclared.why {
-                    Why::Argument => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                    Why::Argument | Why::KeyLeftOut => Code::ERRCODE_INVALID_PARAMETER_VALUE,
                     Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
                     Why::NoFunction => Code::ERRCODE_UNDEFINED_FUNCTION,
                     Why::WrongType => Code::ERRCODE_DATATYPE_MISMATCH,
@@ -210,6 +210,8 @@ pub enum Why {
     WrongType,
     /// 55000
     NoPrimaryKey,
+    /// 22023: of a primary key that there is
+    KeyLeftOut,
 }
 
 impl Misdeclared {

@@ -1,6 +1,7 @@
 //! The plans of this session's triggers: what a trigger's text means is found out once.
 
-use crate::error::{Error, LiveTableError, ParameterError};
+use crate::error::Error;
+use crate::live_tables::declared::declaration;
 use crate::live_tables::plan::{Plan, Rows};
 use crate::pg::catalog::{self, invalidation};
 use crate::pg::encoding;
@@ -8,10 +9,9 @@ use crate::pg::table::definition::Table;
 use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::Declaration;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 /// A plan, and what it was made from.
@@ -60,15 +60,11 @@ fn make(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
         }
     }
     let before = INVALIDATIONS.get();
-    let arguments = firing.arguments().ok_or(LiveTableError::TooManyArguments)?;
-    let arguments = arguments
-        .iter()
-        .map(|argument| {
-            encoding::to_utf8(argument.to_bytes())
-                .map_err(|_| ParameterError::unconvertible("arguments"))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let declaration = Declaration::parse(arguments.iter().map(AsRef::as_ref))?;
+    let declaration = declaration(
+        firing
+            .arguments()
+            .map(|arguments| arguments.into_iter().map(CStr::to_bytes)),
+    )?;
     let declared_on = firing.declared_on();
     let table = firing.table();
     let trigger = encoding::display(firing.name());

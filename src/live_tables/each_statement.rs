@@ -1,10 +1,11 @@
 //! FOR EACH STATEMENT: the rows of its transition tables go out in batches; TRUNCATE has none.
 
-use crate::error::{Error, LiveTableError};
+use crate::error::Error;
 use crate::live_tables::batches::StatementBatches;
 use crate::live_tables::change::Change;
 use crate::live_tables::events::{events_of, send};
 use crate::live_tables::plan::Plan;
+use crate::live_tables::protocol::{missing_new_table, missing_old_table};
 use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::trigger::{Firing, Operation};
@@ -84,18 +85,4 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
         send(plan, &event, payload, &context)?;
     }
     Ok(())
-}
-
-fn missing_new_table() -> Error {
-    LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() requires the transition table NEW TABLE in a statement-level trigger",
-        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (for UPDATE also OLD TABLE AS sio_old), or with FOR EACH ROW.",
-    }.into()
-}
-
-fn missing_old_table() -> Error {
-    LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() requires the transition table OLD TABLE in a statement-level trigger",
-        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event, filter, changed or unchanged.",
-    }.into()
 }

@@ -246,7 +246,7 @@ impl Resolver<'_> {
             .find(|(name, _)| is_key(name) && !columns.travels(name))
         {
             return Err(LiveTableError::misdeclared(
-                Why::Argument,
+                Why::KeyLeftOut,
                 columns.key(),
                 None,
                 format!(

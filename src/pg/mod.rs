@@ -10,6 +10,7 @@ pub mod background;
 pub mod call;
 pub mod catalog;
 pub mod command_hook;
+pub mod ddl;
 mod detoast;
 pub mod encoding;
 pub mod guc;

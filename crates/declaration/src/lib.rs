@@ -17,6 +17,7 @@ mod function;
 mod given;
 mod identifier;
 mod list;
+mod rename;
 mod summary;
 mod template;
 
@@ -28,5 +29,6 @@ pub use error::DeclarationError;
 pub use function::FunctionName;
 pub use given::{DEFAULT_BATCH, Key, MAX_ARGUMENTS, MAX_ROOMS};
 pub use list::{Listed, write as write_columns};
+pub use rename::{filter, may_name, names_column, rename_column, rename_functions, with_filter};
 pub use summary::Summary;
 pub use template::{Part, Template};

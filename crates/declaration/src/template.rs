@@ -50,14 +50,10 @@ impl Template {
             literal.push_str(&rest[..at]);
             rest = &rest[at + 1..];
             let part;
-            (part, rest) = if let Some(behind) = rest.strip_prefix('$') {
+            (part, rest) = variable_at(rest)?;
+            let Some(part) = part else {
                 literal.push('$');
-                rest = behind;
                 continue;
-            } else if let Some(inside) = rest.strip_prefix('{') {
-                in_braces(inside)?
-            } else {
-                bare(rest)?
             };
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
@@ -143,7 +139,7 @@ impl Template {
 }
 
 /// The text that [`Template::parse`] reads as these parts.
-fn write(parts: &[Part]) -> String {
+pub(crate) fn write(parts: &[Part]) -> String {
     parts
         .iter()
         .map(|part| match part {
@@ -163,6 +159,18 @@ fn write(parts: &[Part]) -> String {
             Part::Function(function) => format!("${{{function}}}"),
         })
         .collect()
+}
+
+/// What a dollar begins, and what follows it; none for a dollar that is one. `rest` begins behind the dollar.
+pub(crate) fn variable_at(rest: &str) -> Result<(Option<Part>, &str), TemplateError> {
+    if let Some(behind) = rest.strip_prefix('$') {
+        return Ok((None, behind));
+    }
+    let (part, behind) = match rest.strip_prefix('{') {
+        Some(inside) => in_braces(inside)?,
+        None => bare(rest)?,
+    };
+    Ok((Some(part), behind))
 }
 
 fn bare(rest: &str) -> Result<(Part, &str), TemplateError> {
@@ -216,7 +224,8 @@ fn part_in_braces(inside: &str) -> Option<(Part, &str)> {
     Some((part, rest))
 }
 
-fn variable(name: String) -> Part {
+/// What a name that isn't in double quotes means.
+pub(crate) fn variable(name: String) -> Part {
     match name.as_str() {
         "op" => Part::Operation,
         "table" => Part::Table,

@@ -1,8 +1,9 @@
 // Attachments tables of other shapes than the documented one, made by whoever was here first: each works in all that is
 // done with it.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { decode } from '@msgpack/msgpack';
+import { lacks } from '../../harness/features.js';
 import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { delivered, numbered, numberedBinary, numbers, PRELOAD, queueing, untilWorker } from '../../harness/queue.js';
@@ -118,13 +119,15 @@ describe('an attachments table', () => {
 
   after(() => postgres?.stop());
 
-  afterEach(async () => {
+  // Not afterEach, which comes after a test within a test, too.
+  const reset = async () => {
     await app?.end();
     await admin.query(`ALTER ROLE ${EMITTER_ROLE} RESET socketio_emitter.table_name`);
-  });
+  };
 
   for (const [what, { sql, table = 'adopted', indexes, extra = 'true', drop = `DROP TABLE ${table}` }] of Object.entries(SHAPES)) {
-    it(what, async () => {
+    it(what, async (t) => {
+      t.after(reset);
       await admin.query(`${sql}; ALTER ROLE ${EMITTER_ROLE} SET socketio_emitter.table_name = '${table.replaceAll('\'', '\'\'')}'`);
       app = await postgres.connect({ user: EMITTER_ROLE });
       const queue = await queueing(postgres);
@@ -192,11 +195,14 @@ describe('an attachments table', () => {
         two.query(`BEGIN; ${numberedBinary(8)}; SELECT pg_sleep(1.1); COMMIT`),
       ]);
       await reindexed;
-      await admin.query('CREATE EXTENSION IF NOT EXISTS amcheck');
-      const { rows: trees } = await admin.query(`SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-        JOIN pg_am a ON a.oid = relam WHERE indrelid = $1::regclass AND amname = 'btree'`, [table]);
-      const { rows: heap } = await admin.query('SELECT * FROM verify_heapam($1::regclass)', [table]);
-      assert.ok(trees.length >= 0 && heap.length === 0, JSON.stringify(heap));
+      await t.test(`its indexes and rows are whole: ${what}`, { skip: lacks('amcheck') }, async () => {
+        await admin.query('CREATE EXTENSION IF NOT EXISTS amcheck');
+        // Which raises an error of what it finds.
+        await admin.query(`SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+          JOIN pg_am a ON a.oid = relam WHERE indrelid = $1::regclass AND amname = 'btree'`, [table]);
+        const { rows } = await admin.query('SELECT * FROM verify_heapam($1::regclass)', [table]);
+        assert.deepEqual(rows, []);
+      });
       await Promise.all([one, two].map((session) => session.end()));
 
       // Deleted.
@@ -211,7 +217,8 @@ describe('an attachments table', () => {
   }
 
   for (const [what, id] of Object.entries(DEFAULTS)) {
-    it(`is refused if its ids come from ${what}`, async () => {
+    it(`is refused if its ids come from ${what}`, async (t) => {
+      t.after(reset);
       await admin.query(`CREATE SEQUENCE my_ids;
         CREATE FUNCTION my_id() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval('my_ids') $$;
         CREATE FUNCTION my_next(text DEFAULT 'my_ids') RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval($1::regclass) $$;

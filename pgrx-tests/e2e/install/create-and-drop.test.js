@@ -102,9 +102,11 @@ describe('the extension', () => {
       'table_name regclass', `rooms text[] DEFAULT '{}'::text[]`, `event text DEFAULT '$table:$op'::text`, `ns text DEFAULT '/'::text`,
       `payload text DEFAULT 'row'::text`, 'columns text[] DEFAULT NULL::text[]', 'except_columns text[] DEFAULT NULL::text[]',
       'left_event text DEFAULT NULL::text', `level text DEFAULT 'row'::text`, `ops text[] DEFAULT '{insert,update,delete}'::text[]`,
-      'name text DEFAULT NULL::text', `old text DEFAULT 'key'::text`, 'batch integer DEFAULT 500',
+      'name text DEFAULT NULL::text', `old text DEFAULT 'key'::text`, 'batch integer DEFAULT 500', 'meta boolean DEFAULT true',
+      'everyone boolean DEFAULT false', 'filter text DEFAULT NULL::text', 'changed text[] DEFAULT NULL::text[]', `keys text DEFAULT 'column'::text`,
+      `bigints text DEFAULT 'number'::text`,
     ].join(', '));
-    assert.equal(signature('sio_unwatch'), 'table_name regclass, name text DEFAULT NULL::text');
+    assert.equal(signature('sio_unwatch'), 'table_name regclass, name text DEFAULT NULL::text, if_exists boolean DEFAULT false');
     for (const [name, expected] of [['sio_emit_changes', 'trigger'], ['sio_watch', 'void'], ['sio_unwatch', 'integer']]) {
       const row = rows.find((each) => each.name === name);
       assert.deepEqual([row.result, row.volatile, row.parallel], [expected, 'v', 'u'], name);

@@ -88,6 +88,19 @@ describe('the example in demo/', () => {
     }
   });
 
+  it('serves on the ADDRESS that it is given, and on no other one', async () => {
+    const postgres = await startPostgres({ name: 'demo-address' });
+    try {
+      await serving(DEMO, postgres, async (url) => {
+        assert.match(url, /^http:\/\/127\.0\.0\.2:/);
+        assert.equal((await fetch(`${url}/page.css`)).status, 200);
+        await assert.rejects(fetch(url.replace('127.0.0.2', '127.0.0.1')), ({ cause }) => cause.code === 'ECONNREFUSED');
+      }, { ADDRESS: '127.0.0.2' });
+    } finally {
+      await postgres.stop();
+    }
+  });
+
   it('says how it is called', async () => {
     const { code, stderr } = await capture(process.execPath, ['server.js'], { cwd: DEMO, env: { ...process.env, DATABASE_URL: '' } });
     assert.equal(code, 1);
@@ -95,8 +108,8 @@ describe('the example in demo/', () => {
   });
 
   /** Runs `node server.js` there until `work` is done, and asserts that Ctrl-C ends it. */
-  async function serving(folder, postgres, work) {
-    const env = { ...process.env, PORT: String(await freePort()) };
+  async function serving(folder, postgres, work, settings = {}) {
+    const env = { ...process.env, PORT: String(await freePort()), ...settings };
     const server = spawn(process.execPath, ['server.js', postgres.url()], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
     const forget = onExit(() => server.kill());
     const ended = once(server, 'exit');

@@ -6,7 +6,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { listen } from '../../harness/listener.js';
 import { withoutMeta } from '../../harness/live.js';
 import { startPostgres } from '../../harness/postgres.js';
-import { delivered, events, PRELOAD, untilWorker } from '../../harness/queue.js';
+import { delivered, events, numbered, numberedBinary, PRELOAD, untilWorker } from '../../harness/queue.js';
 import { fromRoot } from '../../harness/setup.js';
 import { until } from '../../harness/wait.js';
 
@@ -144,6 +144,23 @@ for (const preload of [true, false]) {
           const { rows } = await session.query(`SELECT channel, attachment FROM sio_encode('/', '{}', 'e', '1')`);
           assert.deepEqual(rows, [{ channel: 'socket.io#/', attachment: false }]);
         });
+
+        if (hasQueue && version !== NEWEST) {
+          it('delivers after an update what was queued before it, and what is queued while it goes on', async () => {
+            const busy = await connect();
+            await busy.query(`SET socketio_emitter.delivery = 'queue'; BEGIN; ${numbered(1)}`);
+            await session.query(`SET socketio_emitter.delivery = 'queue'; ${preload ? numbered(0) : `${numbered(0)}; ${numberedBinary(0)}`}`);
+            if (preload) await delivered(session);
+            const other = await connect();
+            // It takes the tables' locks, and so waits for the transaction that has queued.
+            const updated = other.query('ALTER EXTENSION socketio_emitter UPDATE');
+            await until('the update waits', async () => (await session.query(`SELECT FROM pg_locks WHERE NOT granted`)).rowCount > 0);
+            await busy.query(`${numberedBinary(2)}; COMMIT`);
+            await updated;
+            await busy.query(numbered(3));
+            assert.deepEqual((await arrived()).map(([, number]) => Number(number)), preload ? [0, 1, 2, 3] : [1, 0, 0, 2, 3]);
+          });
+        }
 
         it('goes on when the SQL is updated, in the same session as in new ones', async () => {
           for (const delivery of ['notify', 'queue']) await session.query(`SET socketio_emitter.delivery = '${delivery}'; ${EMITS}`);

@@ -40,7 +40,16 @@ const MEMBERS = `
                'rules', (SELECT jsonb_agg(pg_get_ruledef(r.oid) ORDER BY rulename) FROM pg_rewrite r WHERE ev_class = pg_class.oid),
                'dumped', pg_class.oid = ANY (e.extconfig))
                FROM pg_class WHERE oid = d.objid)
-         END AS properties
+           WHEN 'pg_namespace'::regclass THEN (
+             SELECT jsonb_build_object('owner', nspowner::regrole, 'acl', coalesce(nspacl, acldefault('n', nspowner))::text)
+               FROM pg_namespace WHERE oid = d.objid)
+         END AS properties,
+         -- What pg_dump takes for the extension's own, and so doesn't dump. Without a row it takes the defaults.
+         (SELECT jsonb_agg(jsonb_build_array(objsubid, privtype, initprivs::text) ORDER BY objsubid) FROM pg_init_privs p
+           WHERE p.classoid = d.classid AND p.objoid = d.objid AND initprivs <> CASE d.classid
+             WHEN 'pg_proc'::regclass THEN (SELECT acldefault('f', proowner) FROM pg_proc WHERE oid = d.objid)
+             WHEN 'pg_class'::regclass THEN (SELECT acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) FROM pg_class WHERE oid = d.objid)
+             ELSE (SELECT acldefault('n', nspowner) FROM pg_namespace WHERE oid = d.objid) END) AS initial_privileges
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid, pg_identify_object(d.classid, d.objid, 0) i
    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'socketio_emitter'
    ORDER BY i.type COLLATE "C", i.identity COLLATE "C"`;
@@ -123,6 +132,22 @@ describe('an upgrade', () => {
           assert.deepEqual(await inventory(old, schema), await inventory(fresh, schema));
           const { rows } = await old.query(`SELECT extversion FROM pg_extension WHERE extname = 'socketio_emitter'`);
           assert.deepEqual(rows, [{ extversion: DEFAULT }]);
+        });
+
+        it('dumps as a fresh install does, also its parts', async () => {
+          const dump = async (database, ...args) => {
+            const { code, stdout, stderr } = await postgres.run('pg_dump', [...args, database]);
+            assert.deepEqual([code, stderr], [0, '']);
+            // Newer releases of 15 to 18 put a random word into two lines.
+            return stdout.replace(/^\\(un)?restrict .*$/gm, '');
+          };
+          for (const [args, expected] of [[[], /CREATE EXTENSION/], [['--data-only'], /PostgreSQL database dump/], [['--schema=_sio'], /PostgreSQL database dump/],
+            [[`--schema=${schema}`], /PostgreSQL database dump/], [['--extension=socketio_emitter'], /CREATE EXTENSION/]]) {
+            const [ofOld, ofFresh] = [await dump('old', ...args), await dump('fresh', ...args)];
+            assert.match(ofFresh, expected);
+            assert.doesNotMatch(ofFresh, /CREATE (TABLE|VIEW|FUNCTION)|GRANT|COPY|setval/);
+            assert.equal(ofOld, ofFresh, args.join(' '));
+          }
         });
 
         it('leaves EXECUTE to those who have it, and gives it to nobody else', async () => {

@@ -82,7 +82,7 @@ describe('sio_watch', () => {
         for (const call of ['mine()', `mine('watch=sio_watch')`, 'public.sio_emit_changes()', `public.sio_emit_changes('watch=another')`]) {
           await live.app.query(`${ORDERS} CREATE TRIGGER ${name} AFTER ${op} ON orders FOR EACH STATEMENT EXECUTE FUNCTION ${call}`);
           const start = await live.triggers();
-          const attempt = `SELECT sio_watch('orders', level => '${level}', ops => '{insert,update,delete,truncate}')`;
+          const attempt = `SELECT sio_watch('orders', level => '${level}', ops => '{insert,update,delete,truncate}', everyone => true)`;
           await refused(live.app, attempt, '42710', { says: name, hint: /name/ });
           assert.deepEqual(await live.triggers(), start);
           await live.app.query(`SELECT sio_watch('orders', name => 'other', level => '${level}', everyone => true)`);

@@ -9,7 +9,7 @@ const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, "Odd, 
 const DEFAULTS = {
   name: 'sio_watch', level: 'row', ops: ['insert', 'update', 'delete'], ns: '/', rooms: [], event: '$table:$op', payload: 'row',
   old: 'key', columns: null, except_columns: null, left_event: null, batch: 500, enabled: true,
-  meta: true, everyone: true, filter: null, changed: null, keys: 'column', bigints: 'number',
+  meta: true, everyone: true, filter: null, changed: null, keys: 'column', bigints: 'number', problem: null,
 };
 
 /** Calls of sio_watch, and how their rows in the view differ from the defaults. */
@@ -87,7 +87,7 @@ describe('sio_watches', () => {
     assert.deepEqual(rows.map(({ name, type }) => `${name} ${type}`), [
       'table_name regclass', 'name text', 'level text', 'ops text[]', 'ns text', 'rooms text[]', 'event text', 'payload text', 'old text',
       'columns text[]', 'except_columns text[]', 'left_event text', 'batch integer', 'enabled boolean', 'meta boolean',
-      'everyone boolean', 'filter text', 'changed text[]', 'keys text', 'bigints text',
+      'everyone boolean', 'filter text', 'changed text[]', 'keys text', 'bigints text', 'problem text',
     ]);
   });
 

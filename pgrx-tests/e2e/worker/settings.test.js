@@ -21,10 +21,14 @@ const TEXTS = {
   wal_consistency_checking: 'all', createrole_self_grant: 'set', backtrace_functions: 'heap_insert,heap_delete', lc_messages: 'C',
 };
 
+// From 16 on: 0, or at least 128 kB.
+const ABOVE_MINIMUM = { vacuum_buffer_usage_limit: '128' };
+
 /** A value of each setting that differs from its default, as hostile as the round says. */
 const ROUNDS = {
   minimum: ({ min }) => min,
-  'just above the minimum': ({ min, max, vartype }) => (vartype === 'real' || min === max ? min : String(Number(min) + 1)),
+  'just above the minimum': ({ name, min, max, vartype }) =>
+    ABOVE_MINIMUM[name] ?? (vartype === 'real' || min === max ? min : String(Number(min) + 1)),
   maximum: ({ max }) => max,
 };
 

@@ -15,6 +15,11 @@ pub struct TriggerFunction {
 
 const NAME: &CStr = c"sio_emit_changes";
 
+/// The OID of [`TriggerFunction`], if there is one.
+pub fn trigger_function() -> Option<pg_sys::Oid> {
+    catalog::function_without_arguments(catalog::extension_schema()?, NAME)
+}
+
 impl TriggerFunction {
     /// Looks it up where the extension is installed.
     pub fn find() -> Self {

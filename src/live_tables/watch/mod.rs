@@ -15,4 +15,7 @@ mod wanted;
 
 pub use create::Watch;
 pub use drop::drop_watches;
+pub use existing::trigger_function;
+pub use meant::check as check_meant;
+pub use table::display_name;
 pub use wanted::Level;

@@ -29,10 +29,12 @@ pub fn function_of_row(
 ) -> Option<RowFunction> {
     let schemas = match schema {
         Some(schema) => vec![schema_oid(schema)?],
-        // SAFETY: a list of OIDs of the current memory context.
+        // SAFETY: a list of OIDs of the current memory context. Functions aren't looked up among what is temporary.
         None => unsafe {
-            let path = pg_sys::fetch_search_path(false);
-            PgList::<pg_sys::Oid>::from_pg(path).iter_oid().collect()
+            let path = PgList::<pg_sys::Oid>::from_pg(pg_sys::fetch_search_path(false));
+            path.iter_oid()
+                .filter(|schema| !pg_sys::isTempNamespace(*schema))
+                .collect()
         },
     };
     let find =

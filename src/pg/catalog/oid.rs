@@ -9,6 +9,12 @@ pub fn schema_oid(name: &CStr) -> Option<pg_sys::Oid> {
     found(unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) })
 }
 
+/// This session's schema of temporary tables, if it has one.
+pub fn temporary_schema() -> Option<pg_sys::Oid> {
+    // SAFETY: a C string; missing_ok. The alias needs no privilege.
+    found(unsafe { pg_sys::LookupExplicitNamespace(c"pg_temp".as_ptr(), true) })
+}
+
 /// The OID of a relation, if it exists.
 pub fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: a C string.

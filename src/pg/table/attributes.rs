@@ -17,7 +17,7 @@ pub(in crate::pg) unsafe fn of<'a>(
 
 /// # Safety
 /// A live description.
-#[cfg(not(feature = "pg18"))]
+#[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17"))]
 unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: as the caller says.
     unsafe { (*columns).attrs.as_ptr() }
@@ -27,7 +27,7 @@ unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData
 ///
 /// # Safety
 /// A live description.
-#[cfg(feature = "pg18")]
+#[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
 unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: as the caller says.
     unsafe {

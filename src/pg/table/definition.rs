@@ -44,6 +44,21 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Opens a relation for the time of `work`, with the lock of a reader, which isn't kept. `None` if there is none.
+    pub fn with_shared<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> Option<R> {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: as above.
+        unsafe {
+            let relation = pg_sys::try_relation_open(oid, lock);
+            if relation.is_null() {
+                return None;
+            }
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            Some(result)
+        }
+    }
+
     /// Opens a table with the lock of a reader, for the time of `work`. An ERROR if there is none.
     pub fn with_open<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> R {
         let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;

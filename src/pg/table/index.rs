@@ -170,7 +170,7 @@ unsafe fn is_plain(table: pg_sys::Relation, index: pg_sys::Relation) -> bool {
 ///
 /// # Safety
 /// As [`insert_into`], after it.
-#[cfg(any(feature = "pg17", feature = "pg18"))]
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
 unsafe fn clean_up(index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
     // SAFETY: as the caller says.
     unsafe { pg_sys::index_insert_cleanup(index, info) };
@@ -178,7 +178,7 @@ unsafe fn clean_up(index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
 
 /// # Safety
 /// None is needed.
-#[cfg(not(any(feature = "pg17", feature = "pg18")))]
+#[cfg(any(feature = "pg15", feature = "pg16"))]
 unsafe fn clean_up(_index: pg_sys::Relation, _info: *mut pg_sys::IndexInfo) {}
 
 /// # Safety

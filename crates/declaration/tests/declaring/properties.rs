@@ -4,7 +4,7 @@ use crate::strategies::{arguments, text};
 use proptest::prelude::*;
 use socketio_emitter_declaration::{
     Columns, Declaration, DeclarationError, FunctionName, Listed, Part, Summary, Template,
-    write_columns,
+    names_column, rename_column, write_columns,
 };
 
 fn parse(arguments: &[String]) -> Result<Declaration, DeclarationError> {
@@ -158,5 +158,31 @@ proptest! {
         let (written, names): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
         let argument = format!("except_columns={}", written.join(","));
         prop_assert_eq!(parse(&[argument]).map(|it| it.columns), Ok(Columns::Except(names)));
+    }
+
+    #[test]
+    fn a_renamed_column_is_the_new_one_wherever_it_was_the_old_one(
+        pieces in prop::collection::vec(piece(), 1..5),
+        to in some_text(),
+        chosen in any::<prop::sample::Index>(),
+    ) {
+        let source: String = pieces.iter().map(|(written, _)| written.as_str()).collect();
+        let before = template(&source).expect("a template");
+        let columns: Vec<&String> = before.parts().iter().filter_map(|part| match part {
+            Part::Column(name) => Some(name),
+            _ => None,
+        }).collect();
+        prop_assume!(!columns.is_empty());
+        let from = chosen.get(&columns).as_str();
+        let argument = format!("event={source}");
+        let renamed = rename_column(&argument, from, &to).expect("it names the column");
+        let after = template(renamed.strip_prefix("event=").expect("the same key")).expect("a template");
+        let expected: Vec<Part> = before.parts().iter().map(|part| match part {
+            Part::Column(name) if name == from => Part::Column(to.clone()),
+            other => other.clone(),
+        }).collect();
+        prop_assert_eq!(after.parts(), &expected[..]);
+        prop_assert!(names_column(&renamed, &to));
+        prop_assert!(from == to || !names_column(&renamed, from));
     }
 }

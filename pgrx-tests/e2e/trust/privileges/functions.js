@@ -64,6 +64,13 @@ export default {
     await admin.query('DROP TRIGGER t ON notes');
   },
 
+  '`EXECUTE` on `sio_check`': async ({ admin, mayNot, executes }) => {
+    await executes({ sio_check: 'SELECT sio_check()' });
+    await admin.query(`SELECT sio_watch('notes', '{staff}')`);
+    await mayNot('SELECT * FROM sio_watches');
+    await admin.query(`SELECT sio_unwatch('notes')`);
+  },
+
   '`EXECUTE` on `sio_buffer`, `sio_encode`': ({ listener, executes }) => executes({
     sio_buffer: 'SELECT sio_buffer(0)', sio_encode: `SELECT * FROM sio_encode('/', '{}', 'e', '1')`,
   }, async () => assert.deepEqual(await listener.texts(), [])),

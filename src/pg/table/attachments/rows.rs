@@ -2,7 +2,7 @@
 
 use crate::pg::process::{alloc, interrupt};
 use crate::pg::table::attachments::open::AttachmentsTable;
-use crate::pg::table::heap::Tid;
+use crate::pg::table::heap::{self, Tid};
 use crate::pg::xact::snapshot::Snapshot;
 use pgrx::pg_sys;
 use std::ptr;
@@ -46,20 +46,8 @@ impl AttachmentsTable {
 
     /// False if somebody else does, or has locked it.
     fn delete(&self, tid: Tid) -> bool {
-        let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: a row that the transaction has just seen; without waiting.
-        let result = unsafe {
-            pg_sys::heap_delete(
-                self.relation,
-                &mut tid.pointer(),
-                pg_sys::GetCurrentCommandId(true),
-                ptr::null_mut(),
-                false,
-                &mut failure,
-                false,
-            )
-        };
-        result == pg_sys::TM_Result::TM_Ok
+        // SAFETY: a row that the transaction has just seen.
+        unsafe { heap::delete(self.relation, tid, false) }
     }
 
     /// How many rows there are, and the bytes of their payloads.

@@ -14,6 +14,6 @@ mod view;
 
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
-pub use parse::{canonical, condition, value};
+pub use parse::{canonical, condition, value, with_renamed_column};
 pub use tree::{Expression, RowSource, Unfit};
 pub use view::{Source, View};

@@ -3,6 +3,7 @@
 use crate::pg::call::foreign_code;
 use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
+use crate::pg::table::definition::Table;
 use crate::pg::table::expression::path::with_pinned;
 use crate::pg::table::expression::tree::{Expression, RowSource, Unfit, VARNO, keep};
 use pgrx::{PgList, pg_sys};
@@ -47,7 +48,7 @@ fn read(
         result = foreign_code::call_named(prefix, || {
             // SAFETY: the relation is open, and what is parsed is an expression over its rows.
             with_pinned(|| unsafe {
-                let node = parse(text, source.declared_on.relation(), is_condition)?;
+                let node = parse(text, source.declared_on.relation(), is_condition, None)?;
                 Ok(Expression {
                     node: keep(node, source, memory),
                     type_oid: pg_sys::exprType(node),
@@ -66,26 +67,60 @@ pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<C
     let mut result = Err(Unfit::NotOne);
     Memory::of_call(c"socketio_emitter expression").run(|| {
         result = foreign_code::call_named(prefix, || {
-            // SAFETY: as above; the text that is made is a palloc'd C string.
+            // SAFETY: as above.
             unsafe {
-                let node = parse(text, source.declared_on.relation(), true)?;
-                let context = pg_sys::deparse_context_for(ROW.as_ptr(), source.declared_on.oid());
-                Ok(with_pinned(|| {
-                    let text = pg_sys::deparse_expression(node, context, false, false);
-                    CStr::from_ptr(text).to_owned()
-                }))
+                let node = parse(text, source.declared_on.relation(), true, None)?;
+                Ok(with_pinned(|| write(node, source.declared_on)))
             }
         });
     });
     result
 }
 
+/// A condition as [`canonical`] writes it, for a table in which a column has got another name since.
+///
+/// `from`, `to`: the column's old name, and the one that it has.
+pub fn with_renamed_column(
+    text: &CStr,
+    from: &CStr,
+    to: &CStr,
+    table: &Table<'_>,
+) -> Result<CString, Unfit> {
+    let mut result = Err(Unfit::NotOne);
+    Memory::of_call(c"socketio_emitter expression").run(|| {
+        result = foreign_code::call(|| {
+            with_pinned(|| {
+                // SAFETY: as above.
+                unsafe {
+                    let node = parse(text, table.relation(), true, Some((from, to)))?;
+                    Ok(write(node, table))
+                }
+            })
+        });
+    });
+    result
+}
+
+/// # Safety
+/// An expression over rows of the table.
+unsafe fn write(node: *mut pg_sys::Node, table: &Table<'_>) -> CString {
+    // SAFETY: as the caller says; the text that is made is a palloc'd C string.
+    unsafe {
+        let context = pg_sys::deparse_context_for(ROW.as_ptr(), table.oid());
+        let text = pg_sys::deparse_expression(node, context, false, false);
+        CStr::from_ptr(text).to_owned()
+    }
+}
+
+/// `renamed`: another name that the text has for a column, and the one that the column has.
+///
 /// # Safety
 /// The relation is open and locked.
 unsafe fn parse(
     text: &CStr,
     relation: pg_sys::Relation,
     is_condition: bool,
+    renamed: Option<(&CStr, &CStr)>,
 ) -> Result<*mut pg_sys::Node, Unfit> {
     // A comment may be at its end.
     let statement = [b"SELECT ", text.to_bytes(), b"\n"].concat();
@@ -103,7 +138,7 @@ unsafe fn parse(
             state,
             relation,
             pg_sys::AccessShareLock as i32,
-            ptr::null_mut(),
+            renamed.map_or(ptr::null_mut(), |renamed| alias(relation, renamed)),
             false,
             true,
         );
@@ -127,6 +162,27 @@ unsafe fn parse(
         pg_sys::assign_expr_collations(state, node);
         check_columns(node, relation)?;
         Ok(node)
+    }
+}
+
+/// What a relation and its columns are called where one of them has its old name.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn alias(relation: pg_sys::Relation, (from, to): (&CStr, &CStr)) -> *mut pg_sys::Alias {
+    let mut names = ptr::null_mut();
+    // SAFETY: as the caller says; copies of C strings in a list of the current memory context. Dropped columns are left out, as
+    // `buildRelationAliases` in src/backend/parser/parse_relation.c expects it.
+    unsafe {
+        for column in attributes::of((*relation).rd_att) {
+            if !column.attisdropped {
+                let name = attributes::name(column);
+                let name = if name == to { from } else { name };
+                let name = pg_sys::makeString(pg_sys::pstrdup(name.as_ptr()));
+                names = pg_sys::lappend(names, name.cast());
+            }
+        }
+        pg_sys::makeAlias((*(*relation).rd_rel).relname.data.as_ptr(), names)
     }
 }
 

@@ -4,6 +4,7 @@
 //! are formed here and handed to the heap, as Postgres does with its catalogs.
 
 mod access;
+mod delete;
 mod open;
 mod read;
 mod row;
@@ -11,6 +12,7 @@ mod tid;
 mod write;
 
 pub use access::Access;
+pub(in crate::pg) use delete::delete;
 pub use open::Heap;
 pub use read::Xids;
 pub use row::{Field, NewValue, StoredRow};

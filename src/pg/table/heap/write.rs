@@ -1,6 +1,7 @@
 //! Writing rows.
 
 use crate::pg::table::attributes;
+use crate::pg::table::heap::delete::delete;
 use crate::pg::table::heap::open::{Heap, MAX_COLUMNS};
 use crate::pg::table::heap::row::NewValue;
 use crate::pg::table::heap::tid::Tid;
@@ -65,7 +66,7 @@ impl Heap {
                 self.relation,
                 tuple,
                 pg_sys::GetCurrentCommandId(true),
-                pg_sys::HEAP_INSERT_NO_LOGICAL as i32,
+                pg_sys::HEAP_INSERT_NO_LOGICAL as _, // an int, from 19 on unsigned
                 ptr::null_mut(),
             );
             let tid = Tid::of(&(*tuple).t_self);
@@ -84,19 +85,7 @@ impl Heap {
 
     /// Deletes a row that the transaction has just seen, once nobody else is about to. False if somebody has.
     pub fn try_delete(&self, tid: Tid) -> bool {
-        let mut failure = pg_sys::TM_FailureData::default();
         // SAFETY: a row of the table.
-        let result = unsafe {
-            pg_sys::heap_delete(
-                self.relation,
-                &mut tid.pointer(),
-                pg_sys::GetCurrentCommandId(true),
-                ptr::null_mut(),
-                true,
-                &mut failure,
-                false,
-            )
-        };
-        result == pg_sys::TM_Result::TM_Ok
+        unsafe { delete(self.relation, tid, true) }
     }
 }

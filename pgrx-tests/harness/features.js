@@ -1,0 +1,20 @@
+// What not every Postgres has. Tests that need it are skipped where it is missing: by name, with the reason, and counted.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { PG_CONFIG } from './setup.js';
+
+/** For the option `skip` of a test: false, or why it can't run here. Names of extensions and modules, or `xml`. */
+export function lacks(...names) {
+  const missing = names.filter((name) => !isThere(name));
+  return missing.length > 0 && `this Postgres lacks ${missing.join(', ')}`;
+}
+
+function isThere(name) {
+  if (name === 'xml') return ask('configure').includes('--with-libxml');
+  return existsSync(path.join(ask('sharedir'), 'extension', `${name}.control`)) || existsSync(path.join(ask('pkglibdir'), `${name}.so`));
+}
+
+function ask(what) {
+  return execFileSync(PG_CONFIG, [`--${what}`], { encoding: 'utf8' }).trim();
+}

@@ -1,0 +1,17 @@
+//! A schema that moves: what becomes of watches when what they were declared for is altered.
+//!
+//! What is renamed is [`follow`]ed: the triggers' arguments get the new name. What can't be followed is refused
+//! ([`mod@refuse`]), as Postgres refuses to drop what a trigger's WHEN depends on, or takes the watch with it under CASCADE; so are types
+//! with which a watch can't go on ([`retyped`]). Whether a trigger fits
+//! its table, whatever was written into it, is a [`problem`]'s to say. All of them see a trigger as [`watched`].
+
+mod follow;
+mod problem;
+mod refuse;
+mod retyped;
+mod watched;
+
+pub use follow::column_renamed;
+pub use problem::{check_all, problem_of};
+pub use refuse::objects_dropped;
+pub use retyped::columns_retyped;
