@@ -38,3 +38,5 @@ COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
+COMMENT ON FUNCTION sio_typescript(text) IS
+    'Returns a TypeScript module with the events that the live tables of a namespace send';

@@ -276,6 +276,17 @@ AS 'MODULE_PATHNAME', 'sio_sockets_leave_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/typescript.rs
+-- socketio_emitter::api::typescript::sio_typescript
+CREATE  FUNCTION "sio_typescript"(
+	"ns" text DEFAULT '/' /* Option < Text < '_ > > */
+) RETURNS text /* Result < TextResult, ErrorReport > */
+STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_typescript_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/earlier.rs
 -- socketio_emitter::api::earlier::sio_unwatch
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -441,14 +452,12 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -481,18 +490,6 @@ AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
 -- socketio_emitter::api::queue::attachments
 CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
 	"attachments" bigint,  /* Option < i64 > */
@@ -504,84 +501,14 @@ AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::schema::_sio_problem
---   api::watches::_sio_declaration_of_0_5
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled,
-    d.meta,
-    d.everyone,
-    d.filter COLLATE pg_catalog."C" AS filter,
-    d.changed COLLATE pg_catalog."C" AS changed,
-    d.keys COLLATE pg_catalog."C" AS keys,
-    d.bigints COLLATE pg_catalog."C" AS bigints,
-    (
-        SELECT p.problem
-        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
-            -- Once for each.
-            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
-        WHERE p.problem IS NOT NULL
-        ORDER BY u.position
-        LIMIT 1
-    ) COLLATE pg_catalog."C" AS problem
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -659,6 +586,18 @@ CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -743,6 +682,78 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::schema::_sio_problem
+--   api::watches::_sio_declaration_of_0_5
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints,
+    (
+        SELECT p.problem
+        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
+            -- Once for each.
+            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
+        WHERE p.problem IS NOT NULL
+        ORDER BY u.position
+        LIMIT 1
+    ) COLLATE pg_catalog."C" AS problem
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   api::emit::sio_emit
@@ -761,6 +772,7 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::sockets::sio_disconnect_sockets
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
+--   api::typescript::sio_typescript
 --   api::watch::sio_unwatch_of_0_5
 --   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
@@ -807,6 +819,8 @@ COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
+COMMENT ON FUNCTION sio_typescript(text) IS
+    'Returns a TypeScript module with the events that the live tables of a namespace send';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -30,6 +30,7 @@ export const LIVE_FUNCTIONS = {
   ],
   sio_unwatch: ['table_name', 'name', 'if_exists'],
   sio_check: [],
+  sio_typescript: ['ns'],
 };
 
 /** Those of queued delivery, with their parameters. */

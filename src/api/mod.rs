@@ -9,6 +9,7 @@ mod queue;
 pub mod schema;
 mod server_side;
 mod sockets;
+mod typescript;
 mod watch;
 mod watches;
 

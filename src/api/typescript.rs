@@ -1,12 +1,12 @@
 //! The types of what clients receive.
 
 use crate::api::params;
+use crate::error::ParameterError;
 use crate::extension;
 use crate::live_tables;
 use crate::pg::call::datum::Text;
 use crate::pg::call::result::TextResult;
 use crate::pg::encoding;
-use crate::error::ParameterError;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode};

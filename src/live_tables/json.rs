@@ -56,9 +56,7 @@ impl Values {
             JsonType::BigNumber if self.are_texts => Type::String,
             JsonType::BigNumber => Type::Number,
             JsonType::String => Type::String,
-            JsonType::Enum(labels) => {
-                Type::Union(labels.into_iter().map(Type::Literal).collect())
-            }
+            JsonType::Enum(labels) => Type::Union(labels.into_iter().map(Type::Literal).collect()),
             JsonType::Any => Type::Json,
             JsonType::Array(element) => {
                 let elements = Self {

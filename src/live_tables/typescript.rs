@@ -1,17 +1,21 @@
 //! The events of live tables as TypeScript types: what clients receive, by what triggers declare and tables have.
 
 use crate::live_tables::columns::NamedColumns;
+use crate::live_tables::declared;
+use crate::live_tables::functions;
 use crate::live_tables::json::Values;
 use crate::live_tables::shape;
-use crate::live_tables::watch::TriggerFunction;
+use crate::live_tables::watch::trigger_function;
 use crate::pg::catalog::triggers::{self, StoredTrigger};
 use crate::pg::table::definition::{Table, primary_key};
+use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
-use socketio_emitter_declaration::{Bigints, Declaration, Keys, Old, Part, Payload, Template, camel};
+use socketio_emitter_declaration::{
+    Bigints, Declaration, Key, Keys, Old, Part, Payload, Template, camel,
+};
 use socketio_emitter_protocol as protocol;
 use socketio_emitter_typescript::{Argument, Event, Field, NamePart, Record, Type};
-use std::borrow::Cow;
 
 /// The TypeScript module of a namespace's events, and what its triggers are called that can't be followed.
 ///
@@ -19,7 +23,8 @@ use std::borrow::Cow;
 pub fn interface(namespace: &str) -> (String, Vec<String>) {
     let mut events = Vec::new();
     let mut unclear = Vec::new();
-    for trigger in triggers::calling(TriggerFunction::find().oid) {
+    let function = trigger_function().expect("its function is running");
+    for trigger in triggers::calling(function) {
         if trigger.is_copy || catalog::names(trigger.table).is_none() {
             continue;
         }
@@ -39,12 +44,8 @@ pub fn interface(namespace: &str) -> (String, Vec<String>) {
 
 /// None if it can't be understood: the trigger fails when it fires.
 fn declaration(trigger: &StoredTrigger) -> Option<Declaration> {
-    let arguments = trigger.arguments.as_ref()?;
-    let arguments: Vec<Cow<'_, str>> = arguments
-        .iter()
-        .map(|argument| encoding::to_utf8(argument).ok())
-        .collect::<Option<_>>()?;
-    Declaration::parse(arguments.iter().map(AsRef::as_ref)).ok()
+    let arguments = trigger.arguments.as_ref();
+    declared::declaration(arguments.map(|list| list.iter().map(Vec::as_slice))).ok()
 }
 
 fn display_name(trigger: &StoredTrigger) -> String {
@@ -89,9 +90,13 @@ impl<'a> Sent<'a> {
                 })
                 .collect()
         };
+        let source = RowSource {
+            declared_on: table,
+            rows_of: table,
+        };
         let mut record = fields(&|name| declaration.columns.travels(name));
         for function in &declaration.computed {
-            let returns = function_type(function, table)?;
+            let returns = functions::returned_type(Key::Columns, function, &source).ok()?;
             record.push(Field {
                 name: named(&function.name),
                 of: Values::of_function(bigints).of(returns).or_null(),
@@ -116,7 +121,6 @@ impl<'a> Sent<'a> {
     }
 
     fn add_to(&self, events: &mut Vec<Event>) {
-        let StoredTrigger { .. } = self.trigger;
         for (operation, is_sent) in [
             (Operation::Insert, self.trigger.is_for_insert()),
             (Operation::Update, self.trigger.is_for_update()),
@@ -252,4 +256,18 @@ impl<'a> Sent<'a> {
             fields,
         })
     }
+}
+
+/// As `meta::Meta` is sent.
+fn meta() -> Type {
+    let field = |name: &str| Field {
+        name: name.to_owned(),
+        of: Type::String,
+    };
+    Type::Record(Record {
+        name: "meta".to_owned(),
+        about: "What an event tells of itself: the number of its transaction, and its own."
+            .to_owned(),
+        fields: vec![field("xid"), field("seq")],
+    })
 }

@@ -44,9 +44,9 @@ fn by_name<'a>(events: &[&'a Event]) -> Vec<(&'a [NamePart], Signatures<'a>)> {
     for event in events {
         let mut names = vec![event.name.as_slice()];
         let mut signatures = Signatures::from([event.arguments.as_slice()]);
-        let (overlapping, others) = groups.into_iter().partition(|(names, _)| {
-            names.iter().any(|name| can_be_equal(name, &event.name))
-        });
+        let (overlapping, others) = groups
+            .into_iter()
+            .partition(|(names, _)| names.iter().any(|name| can_be_equal(name, &event.name)));
         groups = others;
         let overlapping: Vec<(Vec<&[NamePart]>, Signatures<'_>)> = overlapping;
         for (others, theirs) in overlapping {
@@ -283,7 +283,10 @@ export interface ServerToClientEvents {
                 "{text}"
             );
         }
-        assert!(text.contains("\"other\": (key: boolean) => void;"), "{text}");
+        assert!(
+            text.contains("\"other\": (key: boolean) => void;"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -313,6 +316,9 @@ export interface ServerToClientEvents {
 
     #[test]
     fn without_events_there_is_an_empty_interface() {
-        assert_eq!(interface(&[]), "export interface ServerToClientEvents {\n}\n");
+        assert_eq!(
+            interface(&[]),
+            "export interface ServerToClientEvents {\n}\n"
+        );
     }
 }
