@@ -52,3 +52,5 @@ COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
     'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
 COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
     'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
+COMMENT ON FUNCTION sio_typescript(text) IS
+    'Returns a TypeScript module with the events that the live tables of a namespace send';

@@ -1,3 +1,14 @@
+-- The types of what clients receive.
+
+CREATE  FUNCTION "sio_typescript"(
+	"ns" text DEFAULT '/' /* Option < Text < '_ > > */
+) RETURNS text /* Result < TextResult, ErrorReport > */
+STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_typescript_wrapper';
+COMMENT ON FUNCTION sio_typescript(text) IS
+    'Returns a TypeScript module with the events that the live tables of a namespace send';
+
 -- A schema that moves.
 
 CREATE  FUNCTION "sio_check"() RETURNS INT /* Result < i32, ErrorReport > */
@@ -87,7 +98,8 @@ BEGIN
                 ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
             END AS grantee
         FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY['@extschema@.sio_check()', '_sio.problem(oid)', '_sio.altered(pg_ddl_command)',
+        WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY['@extschema@.sio_check()', '@extschema@.sio_typescript(text)',
+                '_sio.problem(oid)', '_sio.altered(pg_ddl_command)',
                 '_sio.dropped(pg_ddl_command)', '_sio.follow_schema()']::pg_catalog.regprocedure[]::pg_catalog.oid[])
             AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
     LOOP

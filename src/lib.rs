@@ -49,6 +49,7 @@ extension_sql_file!(
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
+        api::typescript::sio_typescript,
         api::watch::sio_unwatch_of_0_5,
         api::watch::sio_watch_of_0_5,
         live_tables::function::sio_emit_changes,

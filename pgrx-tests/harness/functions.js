@@ -32,6 +32,7 @@ export const LIVE_FUNCTIONS = {
   sio_row: ['record', 'watch'],
   sio_snapshot: [],
   sio_check: [],
+  sio_typescript: ['ns'],
 };
 
 /** Those of queued delivery, with their parameters. */

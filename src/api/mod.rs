@@ -12,6 +12,7 @@ mod rows;
 pub mod schema;
 mod server_side;
 mod sockets;
+mod typescript;
 mod watch;
 mod watches;
 

@@ -121,6 +121,8 @@ export default {
     await admin.query(`SELECT sio_unwatch('notes')`);
   },
 
+  '`EXECUTE` on `sio_typescript`': ({ executes }) => executes({ sio_typescript: 'SELECT sio_typescript()' }),
+
   '`EXECUTE` on `sio_buffer`, `sio_encode`': ({ listener, executes }) => executes({
     sio_buffer: 'SELECT sio_buffer(0)', sio_encode: `SELECT * FROM sio_encode('/', '{}', 'e', '1')`,
   }, async () => assert.deepEqual(await listener.texts(), [])),
