@@ -20,6 +20,10 @@ pub struct ColumnHandle {
     pub type_oid: pg_sys::Oid,
     /// In the database's encoding.
     pub name: Vec<u8>,
+    /// Whether it is NOT NULL.
+    pub is_not_null: bool,
+    /// Of an array, as it was declared: Postgres holds no value to it.
+    pub dimensions: usize,
 }
 
 impl<'a> Table<'a> {
@@ -101,6 +105,8 @@ impl<'a> Table<'a> {
                 index,
                 type_oid: attribute.atttypid,
                 name: attributes::name(attribute).to_bytes().to_vec(),
+                is_not_null: attribute.attnotnull,
+                dimensions: usize::try_from(attribute.attndims).unwrap_or_default(),
             })
             .collect()
     }
