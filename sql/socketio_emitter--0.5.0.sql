@@ -649,6 +649,61 @@ AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs
 -- requires:
 --   live_tables::function::sio_emit_changes
@@ -707,6 +762,82 @@ FROM (
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   api::schema::_sio_altered
+--   api::schema::_sio_dropped
+
+-- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
+--
+-- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
+-- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
+CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+BEGIN
+    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
+    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
+        SELECT FROM pg_proc p
+            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
+        WHERE p.proname = 'sio_emit_changes'
+    ) THEN
+        RETURN;
+    END IF;
+    IF TG_EVENT = 'ddl_command_end' THEN
+        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
+    ELSE
+        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
+        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
+            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
+    END IF;
+EXCEPTION
+    -- What is refused.
+    WHEN dependent_objects_still_exist THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
+            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
+END
+$function$;
+COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
+
+-- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
+CREATE EVENT TRIGGER sio_altered ON ddl_command_end
+    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    EXECUTE FUNCTION _sio.follow_schema();
+CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
+COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+-- Dependencies hold in replicas, too.
+ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
