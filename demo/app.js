@@ -102,8 +102,13 @@ async function untilHearing(io, pool) {
     heard = true;
   });
   while (!heard && !pool.ending) {
-    await pool.query(`SELECT sio_server_side_emit('/', 'hearing')`).catch((error) => console.error(`hearing: ${error.message}`));
-    await sleep(50);
+    try {
+      await pool.query(`SELECT sio_server_side_emit('/', 'hearing')`);
+      await sleep(50);
+    } catch (error) {
+      console.error(`hearing: ${error.message}`);
+      await sleep(1_000);
+    }
   }
 }
 

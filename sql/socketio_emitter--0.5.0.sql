@@ -565,6 +565,62 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/watches.rs
 -- socketio_emitter::api::watches::declaration
 CREATE  FUNCTION _sio."declaration"(
@@ -590,61 +646,6 @@ CREATE  FUNCTION _sio."declaration"(
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -709,14 +710,26 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -769,19 +782,6 @@ COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitt
 -- Dependencies hold in replicas, too.
 ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/doctor.rs
--- socketio_emitter::api::doctor::attachments_table
-CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
-	"relation" oid,  /* Option < Oid > */
-	"problem" text,  /* Option < TextResult > */
-	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */

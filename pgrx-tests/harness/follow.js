@@ -17,6 +17,9 @@ export const IMPATIENT = { deadlock_timeout: '10ms' };
 export function serveLists(cluster, server, query) {
   // Not the adapter's: a test may keep that busy.
   const pool = new pg.Pool({ connectionString: cluster.url(), max: 2, idleTimeoutMillis: 0 });
+  pool.on('error', (error) => {
+    if (!pool.ending) throw error; // else Postgres has stopped before a connection has said goodbye
+  });
   server.io.on('connection', (socket) => {
     socket.on('list', async ({ rooms, argument }, answer) => {
       try {

@@ -101,6 +101,7 @@ describe('the example in demo/', () => {
     const postgres = await startPostgres({ name: 'demo-address' });
     try {
       await serving(DEMO, postgres, async (url) => {
+        await untilListening(postgres); // see there: a server that is closed before it doesn't end
         assert.match(url, /^http:\/\/127\.0\.0\.2:/);
         assert.equal((await fetch(`${url}/page.css`)).status, 200);
         await assert.rejects(fetch(url.replace('127.0.0.2', '127.0.0.1')), ({ cause }) => cause.code === 'ECONNREFUSED');
