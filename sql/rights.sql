@@ -33,8 +33,9 @@ BEGIN
     END LOOP;
 END
 $block$;
--- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
+-- But for what sio_status and sio_doctor show, which anybody who monitors may see,
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
+    _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;

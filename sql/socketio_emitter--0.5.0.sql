@@ -220,6 +220,27 @@ AS 'MODULE_PATHNAME', 'sio_retry_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_row
+CREATE  FUNCTION "sio_row"(
+	"record" record, /* Option < Record < '_ > > */
+	"watch" text DEFAULT NULL /* Option < Text < '_ > > */
+) RETURNS jsonb /* Result < Option < JsonbResult > , ErrorReport > */
+STABLE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_row_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_snapshot
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/server_side.rs
 -- socketio_emitter::api::server_side::sio_server_side_emit
 CREATE  FUNCTION "sio_server_side_emit"(
@@ -441,57 +462,6 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/watches.rs
--- socketio_emitter::api::watches::declaration
-CREATE  FUNCTION _sio."declaration"(
-	"arguments" bytea /* Bytea < '_ > */
-) RETURNS TABLE (
-	"name" text,  /* Option < TextResult > */
-	"ns" text,  /* TextResult */
-	"rooms" text[],  /* Vec < TextResult > */
-	"event" text,  /* TextResult */
-	"payload" text,  /* TextResult */
-	"old" text,  /* TextResult */
-	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"left_event" text,  /* Option < TextResult > */
-	"batch" INT,  /* Option < i32 > */
-	"meta" bool,  /* bool */
-	"everyone" bool,  /* bool */
-	"filter" text,  /* Option < TextResult > */
-	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
-	"keys" text,  /* TextResult */
-	"bigints" text  /* TextResult */
-)
-IMMUTABLE STRICT PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::attachments
 CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
@@ -521,6 +491,120 @@ CREATE  FUNCTION _sio."problem"(
 STRICT STABLE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   api::schema::_sio_altered
+--   api::schema::_sio_dropped
+
+-- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
+--
+-- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
+-- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
+CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+BEGIN
+    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
+    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
+        SELECT FROM pg_proc p
+            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
+        WHERE p.proname = 'sio_emit_changes'
+    ) THEN
+        RETURN;
+    END IF;
+    IF TG_EVENT = 'ddl_command_end' THEN
+        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
+    ELSE
+        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
+        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
+            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
+    END IF;
+EXCEPTION
+    -- What is refused.
+    WHEN dependent_objects_still_exist THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
+            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
+END
+$function$;
+COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
+
+-- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
+CREATE EVENT TRIGGER sio_altered ON ddl_command_end
+    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    EXECUTE FUNCTION _sio.follow_schema();
+CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
+COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+-- Dependencies hold in replicas, too.
+ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/watches.rs
+-- socketio_emitter::api::watches::declaration
+CREATE  FUNCTION _sio."declaration"(
+	"arguments" bytea /* Bytea < '_ > */
+) RETURNS TABLE (
+	"name" text,  /* Option < TextResult > */
+	"ns" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"event" text,  /* TextResult */
+	"payload" text,  /* TextResult */
+	"old" text,  /* TextResult */
+	"columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"except_columns" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"left_event" text,  /* Option < TextResult > */
+	"batch" INT,  /* Option < i32 > */
+	"meta" bool,  /* bool */
+	"everyone" bool,  /* bool */
+	"filter" text,  /* Option < TextResult > */
+	"changed" text[],  /* :: std :: option :: Option < Vec < TextResult > > */
+	"keys" text,  /* TextResult */
+	"bigints" text  /* TextResult */
+)
+IMMUTABLE STRICT PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -582,68 +666,6 @@ FROM (
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   api::schema::_sio_altered
---   api::schema::_sio_dropped
-
--- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
---
--- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
--- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
-CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
-#variable_conflict use_column
-BEGIN
-    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
-    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
-        SELECT FROM pg_proc p
-            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
-        WHERE p.proname = 'sio_emit_changes'
-    ) THEN
-        RETURN;
-    END IF;
-    IF TG_EVENT = 'ddl_command_end' THEN
-        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
-    ELSE
-        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
-        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
-            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
-    END IF;
-EXCEPTION
-    -- What is refused.
-    WHEN dependent_objects_still_exist THEN
-        RAISE;
-    WHEN OTHERS THEN
-        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
-            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
-END
-$function$;
-COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
-
--- Commands that can rename a column or change its type.
-CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER FOREIGN TABLE', 'ALTER MATERIALIZED VIEW', 'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW')
-    EXECUTE FUNCTION _sio.follow_schema();
-CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
-COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
-COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
--- Dependencies hold in replicas, too.
-ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
-ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -755,6 +777,8 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::queue::sio_discard
 --   api::queue::sio_retry
 --   api::queue::sio_wait_delivered
+--   api::rows::sio_row
+--   api::rows::sio_snapshot
 --   api::schema::sio_check
 --   api::server_side::sio_server_side_emit
 --   api::server_side::sio_server_side_emit_args
@@ -805,6 +829,10 @@ COMMENT ON FUNCTION sio_retry(bigint) IS
     'Returns a failed message, or all, to the queue; returns their number';
 COMMENT ON FUNCTION sio_discard(bigint) IS
     'Deletes a failed message, or all; returns their number';
+COMMENT ON FUNCTION sio_row(record, text) IS
+    'Returns a row as a watch of its table sends it';
+COMMENT ON FUNCTION sio_snapshot() IS
+    'Returns the snapshot of the statement, which tells what events its rows contain';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
 /* </end connected objects> */

@@ -1,14 +1,18 @@
 //! The SQL functions: thin, a file per group. They check their arguments and hand on a message.
 
+mod doctor;
 mod earlier;
 mod emit;
 mod housekeeping;
 mod inspect;
 mod params;
+mod questions;
 mod queue;
+mod rows;
 pub mod schema;
 mod server_side;
 mod sockets;
+mod typescript;
 mod watch;
 mod watches;
 

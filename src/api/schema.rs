@@ -41,6 +41,8 @@ fn _sio_altered(command: Command<'_>) -> Result<(), ErrorReport> {
         Some(Altered::Parts {
             relation, retyped, ..
         }) => schema::columns_retyped(relation, &retyped)?,
+        Some(Altered::Requalified(change)) => schema::requalified(&change)?,
+        Some(Altered::Trigger(trigger)) => schema::trigger_created(trigger),
         None => {}
     }
     Ok(())

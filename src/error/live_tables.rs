@@ -43,6 +43,18 @@ pub enum LiveTableError {
     NoTriggerPrivilege { table: String },
     /// Something other than a table, which cannot have triggers for its rows.
     NotWatchable { name: String },
+    /// A row that is of no table.
+    NotARow,
+    /// A table without any watch, or without the one of that name. `watches`: those that it has.
+    NoWatchOfRow {
+        table: String,
+        watch: Option<String>,
+        watches: Vec<String>,
+    },
+    /// A table with several watches, where one was meant.
+    SeveralWatches { table: String, watches: Vec<String> },
+    /// A snapshot that does not tell which transactions it contains.
+    StandbySnapshot,
 }
 
 impl LiveTableError {
@@ -176,6 +188,42 @@ impl LiveTableError {
                 Code::ERRCODE_WRONG_OBJECT_TYPE,
                 format!("parameter \"table_name\": \"{name}\" is not a table"),
                 Some("To follow a view, watch the tables that it reads.".to_owned()),
+            ),
+            Self::NotARow => (
+                Code::ERRCODE_WRONG_OBJECT_TYPE,
+                "parameter \"record\" is not a row of a table".to_owned(),
+                Some(
+                    "Pass the table's name or alias: SELECT sio_row(o) FROM orders AS o."
+                        .to_owned(),
+                ),
+            ),
+            Self::NoWatchOfRow {
+                table,
+                watch,
+                watches,
+            } => (
+                Code::ERRCODE_UNDEFINED_OBJECT,
+                match watch {
+                    Some(watch) => format!("\"{table}\" has no watch \"{}\"", shorten(&watch)),
+                    None => format!("\"{table}\" has no watch"),
+                },
+                Some(match watches.is_empty() {
+                    true => "Create one with sio_watch(), and pass rows of the table itself, not of a view.".to_owned(),
+                    false => format!("Its watches are: {}.", watches.join(", ")),
+                }),
+            ),
+            Self::SeveralWatches { table, watches } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("\"{table}\" has several watches, none of which is called \"sio_watch\""),
+                Some(format!(
+                    "Pass the name of the one that clients follow: {}.",
+                    watches.join(", ")
+                )),
+            ),
+            Self::StandbySnapshot => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "a snapshot taken on a standby server cannot be followed by events".to_owned(),
+                Some("Run the query on the primary. A standby does not show which transactions are running, and lacks changes whose events may have been sent already.".to_owned()),
             ),
         };
         Description {

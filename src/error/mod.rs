@@ -6,12 +6,14 @@ mod attachments;
 mod description;
 mod live_tables;
 mod parameters;
+mod questions;
 mod queue;
 mod schema;
 
 pub use attachments::AttachmentsError;
 pub use live_tables::{LiveTableError, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
+pub use questions::QuestionError;
 pub use queue::QueueError;
 pub use schema::SchemaError;
 
@@ -31,6 +33,7 @@ pub enum Error {
     Parameter(ParameterError),
     Attachments(AttachmentsError),
     Queue(QueueError),
+    Question(QuestionError),
     LiveTable(LiveTableError),
     Schema(SchemaError),
     /// Any of these, in a trigger.
@@ -66,6 +69,7 @@ impl Error {
             Self::Parameter(error) => error.describe(),
             Self::Attachments(error) => error.describe(),
             Self::Queue(error) => error.describe(),
+            Self::Question(error) => error.describe(),
             Self::LiveTable(error) => error.describe(),
             Self::Schema(error) => error.describe(),
             Self::InTrigger {
@@ -99,6 +103,12 @@ impl From<AttachmentsError> for Error {
 impl From<QueueError> for Error {
     fn from(error: QueueError) -> Self {
         Self::Queue(error)
+    }
+}
+
+impl From<QuestionError> for Error {
+    fn from(error: QuestionError) -> Self {
+        Self::Question(error)
     }
 }
 

@@ -120,6 +120,15 @@ pub fn qualified(
     })
 }
 
+/// The type of what a function returns.
+pub fn returned_type(
+    key: Key,
+    name: &FunctionName,
+    source: &RowSource<'_>,
+) -> Result<pg_sys::Oid, Error> {
+    Ok(find(key, None, name, source)?.returns)
+}
+
 fn find(
     key: Key,
     value: Option<&str>,

@@ -64,6 +64,36 @@ impl Serialize for Record<'_> {
     }
 }
 
+/// A row alone, as events show it: what the payload `row` sends, also where the plan's is `key` or `change`.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Which columns are sent, and in which form.
+    pub plan: &'a Plan,
+    /// For errors.
+    pub context: &'a Context<'a>,
+    /// The row.
+    pub row: &'a View<'a>,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { plan, context, row } = *self;
+        match &plan.payload {
+            Shape::Function(reader) => Field {
+                value: reader.value(row),
+                context,
+            }
+            .serialize(serializer),
+            _ => RowObject {
+                columns: &plan.record,
+                row: Some(row),
+                context,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
 impl<'a> Record<'a> {
     fn columns(&self, columns: &'a [NamedReader], row: Option<&'a View<'a>>) -> RowObject<'a> {
         RowObject {

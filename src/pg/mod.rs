@@ -14,6 +14,7 @@ pub mod ddl;
 mod detoast;
 pub mod encoding;
 pub mod guc;
+pub mod listen;
 pub mod memory;
 pub mod notify;
 pub mod process;

@@ -15,6 +15,7 @@ const blocksOf = (text) => [...text.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, 
 const readme = await page('README.md');
 const liveTables = await page('docs/live-tables.md');
 const queuedDelivery = await page('docs/queued-delivery.md');
+const asking = await page('docs/asking.md');
 const privileges = await page('docs/privileges.md');
 
 const withoutCron = lacks('pg_cron');
@@ -34,7 +35,7 @@ before(async () => {
 after(() => cluster?.stop());
 
 test('the documentation\'s SQL runs, in the order of its pages', async () => {
-  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [privileges, 2]]) {
+  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [asking, 4], [privileges, 2]]) {
     const blocks = blocksOf(text);
     assert.ok(blocks.length >= least, `found ${blocks.length} blocks`);
     for (const sql of blocks) {
@@ -139,7 +140,7 @@ test('the documentation\'s tables have every function, parameter and setting of 
   for (const { proname, parameters } of functions) {
     assert.match(readme, new RegExp(`^\\| \`${proname}\\(`, 'm'), proname);
     for (const parameter of parameters ?? []) {
-      assert.ok(`${readme}${liveTables}${queuedDelivery}`.includes(parameter), `${proname}: ${parameter}`);
+      assert.ok(`${readme}${liveTables}${queuedDelivery}${asking}`.includes(parameter), `${proname}: ${parameter}`);
     }
   }
   await admin.query(`LOAD 'socketio_emitter'`);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../../harness/clients.js';
-import { call, FUNCTIONS, LIVE_FUNCTIONS, QUEUE_FUNCTIONS, SENDERS } from '../../harness/functions.js';
+import { call, FUNCTIONS, LIVE_FUNCTIONS, QUESTIONS, QUEUE_FUNCTIONS, SENDERS } from '../../harness/functions.js';
 import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { refused } from '../../harness/refusals.js';
@@ -50,7 +50,7 @@ describe('privileges', () => {
       const rows = all.filter(({ name }) => !OPEN.includes(name));
       assert.equal(rows.length, all.length - OPEN.length);
       const names = new Set(rows.map(({ name }) => name));
-      const documented = [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS), ...Object.keys(QUEUE_FUNCTIONS)];
+      const documented = [...FUNCTIONS, ...Object.keys(LIVE_FUNCTIONS), ...Object.keys(QUEUE_FUNCTIONS), ...Object.keys(QUESTIONS), 'sio_doctor'];
       for (const name of documented) assert.ok(names.has(name), `${name} is a member of the extension`);
       for (const { name, acl } of rows) {
         const granted = acl.replace(/^{|}$/g, '').split(',').map((item) => item.split('=')[0]);

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 
 /// What begins the message of an error that Postgres finds in a filter.
-const FILTER: &CStr = c"argument \"filter\": ";
+pub const FILTER: &CStr = c"argument \"filter\": ";
 
 /// What is wrong with a trigger that calls `sio_emit_changes`, and what to do about it. `None`: nothing, or there is no such
 /// trigger.

@@ -23,9 +23,15 @@ impl Watched {
 
     /// All of the database but for partitions' copies, which say what their originals say.
     pub fn all() -> Vec<Self> {
+        let mut all = Self::all_with_copies();
+        all.retain(|watched| !watched.0.is_copy);
+        all
+    }
+
+    /// All of the database.
+    pub fn all_with_copies() -> Vec<Self> {
         trigger_function().map_or_else(Vec::new, |function| {
-            let found = triggers::calling(function).into_iter();
-            found.filter(|trigger| !trigger.is_copy).map(Self).collect()
+            triggers::calling(function).into_iter().map(Self).collect()
         })
     }
 

@@ -7,7 +7,7 @@ use crate::live_tables::watch::existing::{Existing, TriggerFunction};
 use crate::live_tables::watch::meant;
 use crate::live_tables::watch::sql::{self, NewTrigger};
 use crate::live_tables::watch::table;
-use crate::live_tables::watch::wanted::{self, Level};
+use crate::live_tables::watch::wanted::{self, DEFAULT_NAME, Level};
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::{self, RowSource};
 use crate::pg::trigger::Operation;
@@ -16,8 +16,6 @@ use pgrx::pg_sys;
 use socketio_emitter_declaration::{Declaration, DeclarationError, Key, Listed, write_columns};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
-
-const DEFAULT_NAME: &str = "sio_watch";
 
 /// What begins the message of an error that Postgres's parser finds in the filter.
 const FILTER: &CStr = c"parameter \"filter\": ";

@@ -7,6 +7,9 @@ use pgrx::pg_sys;
 use std::borrow::Cow;
 use strum::{EnumString, VariantArray};
 
+/// The name of a watch that was given none.
+pub const DEFAULT_NAME: &str = "sio_watch";
+
 /// What the triggers' transition tables are called.
 const NEW_TABLE: &str = "sio_new";
 const OLD_TABLE: &str = "sio_old";

@@ -11,6 +11,13 @@ pub fn is_table(relation: pg_sys::Oid) -> bool {
     kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
 }
 
+/// The relation whose rows are of that type; `None` for a type that no relation has.
+pub fn relation_of_type(of: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let relation = unsafe { pg_sys::get_typ_typrelid(of) };
+    (relation != pg_sys::InvalidOid).then_some(relation)
+}
+
 /// Whether the relation can have triggers for its rows.
 pub fn has_rows_with_triggers(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; 0 for what doesn't exist.

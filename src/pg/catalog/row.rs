@@ -91,3 +91,46 @@ pub(super) unsafe fn each_tuple_by_key(
         pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
     }
 }
+
+/// Reads all rows that have `key` in a column with an index.
+///
+/// # Safety
+/// As for [`row_by_key`].
+pub(super) unsafe fn rows_by_key<F>(
+    relation: pg_sys::Oid,
+    index: pg_sys::Oid,
+    column: u32,
+    equals: u32,
+    key: pg_sys::Datum,
+    mut read: impl FnMut(&F),
+) {
+    // SAFETY: as for `tuple_by_key`.
+    unsafe {
+        let relation = pg_sys::table_open(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let mut scan_key = pg_sys::ScanKeyData::default();
+        pg_sys::ScanKeyInit(
+            &mut scan_key,
+            column as pg_sys::AttrNumber,
+            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+            pg_sys::Oid::from_u32(equals),
+            key,
+        );
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            index,
+            true,
+            std::ptr::null_mut(),
+            1,
+            &mut scan_key,
+        );
+        loop {
+            let row = pg_sys::systable_getnext(scan);
+            if row.is_null() {
+                break;
+            }
+            read(&*pg_sys::GETSTRUCT(row).cast::<F>());
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+    }
+}

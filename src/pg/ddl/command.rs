@@ -1,9 +1,11 @@
 //! A command that has run, as Postgres collected it for event triggers.
 
+use crate::pg::ddl::names::owned;
+use crate::pg::ddl::requalification::{self, Requalification};
 use crate::pg::process::ballast;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::{FromDatum, PgList, impl_sql_translatable, pg_sys};
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::CString;
 
 /// A `pg_ddl_command`: no value of it exists but for what `pg_event_trigger_ddl_commands()` returns, within an event trigger.
 #[derive(Clone, Copy)]
@@ -35,7 +37,7 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Command<'fcx> {
     }
 }
 
-/// What a command has done to columns. Names are in the database's encoding.
+/// What a command has done. Names are in the database's encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Altered {
     /// It gave a column another name.
@@ -47,6 +49,10 @@ pub enum Altered {
         /// The new name.
         to: CString,
     },
+    /// It gave another name to a schema, to something in one, or to a value of an enum.
+    Requalified(Requalification),
+    /// It made a trigger, or replaced one.
+    Trigger(pg_sys::Oid),
     /// `ALTER TABLE`, or `ALTER TYPE` of a composite type, with its parts.
     Parts {
         /// The table, or the composite type's relation.
@@ -61,7 +67,7 @@ pub enum Altered {
 }
 
 impl Command<'_> {
-    /// What it has done to columns, if anything.
+    /// What it has done that watches have to follow, if anything.
     pub fn altered(&self) -> Option<Altered> {
         use pg_sys::CollectedCommandType as Kind;
         // SAFETY: `type_` tells which of the union's structs there is, and the tag the type of the statement, whose
@@ -76,13 +82,29 @@ impl Command<'_> {
                 (Kind::SCT_Simple, pg_sys::NodeTag::T_RenameStmt) => {
                     let address = self.0.d.simple.address;
                     let rename = &*statement.cast::<pg_sys::RenameStmt>();
-                    let is_column =
-                        address.classId == pg_sys::RelationRelationId && address.objectSubId != 0;
-                    is_column.then(|| Altered::Renamed {
+                    if address.classId != pg_sys::RelationRelationId || address.objectSubId == 0 {
+                        return requalification::by_rename(&address, rename)
+                            .map(Altered::Requalified);
+                    }
+                    Some(Altered::Renamed {
                         relation: address.objectId,
                         from: owned(rename.subname),
                         to: owned(rename.newname),
                     })
+                }
+                (Kind::SCT_Simple, pg_sys::NodeTag::T_AlterObjectSchemaStmt) => {
+                    let simple = self.0.d.simple;
+                    let moved = &*statement.cast::<pg_sys::AlterObjectSchemaStmt>();
+                    requalification::by_move(&simple.address, &simple.secondaryObject, moved)
+                        .map(Altered::Requalified)
+                }
+                (Kind::SCT_Simple, pg_sys::NodeTag::T_AlterEnumStmt) => {
+                    let alter = &*statement.cast::<pg_sys::AlterEnumStmt>();
+                    requalification::of_label(&self.0.d.simple.address, alter)
+                        .map(Altered::Requalified)
+                }
+                (Kind::SCT_Simple, pg_sys::NodeTag::T_CreateTrigStmt) => {
+                    Some(Altered::Trigger(self.0.d.simple.address.objectId))
                 }
                 (Kind::SCT_AlterTable, pg_sys::NodeTag::T_AlterTableStmt) => {
                     let parts = (*statement.cast::<pg_sys::AlterTableStmt>()).cmds;
@@ -119,11 +141,4 @@ unsafe fn parts_of(relation: pg_sys::Oid, parts: *mut pg_sys::List) -> Altered {
         dropped,
         cascades,
     }
-}
-
-/// # Safety
-/// `name` is a C string.
-unsafe fn owned(name: *const c_char) -> CString {
-    // SAFETY: as the caller says.
-    unsafe { CStr::from_ptr(name).to_owned() }
 }

@@ -2,8 +2,11 @@
 
 mod command;
 mod dropped;
+mod names;
+mod requalification;
 mod tables;
 
 pub use command::{Altered, Command};
 pub use dropped::{Dropped, dropped};
+pub use requalification::Requalification;
 pub use tables::with_heirs;

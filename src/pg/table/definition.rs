@@ -20,6 +20,10 @@ pub struct ColumnHandle {
     pub type_oid: pg_sys::Oid,
     /// In the database's encoding.
     pub name: Vec<u8>,
+    /// Whether it is NOT NULL.
+    pub is_not_null: bool,
+    /// Of an array, as it was declared: Postgres holds no value to it.
+    pub dimensions: usize,
 }
 
 impl<'a> Table<'a> {
@@ -101,12 +105,15 @@ impl<'a> Table<'a> {
                 index,
                 type_oid: attribute.atttypid,
                 name: attributes::name(attribute).to_bytes().to_vec(),
+                is_not_null: attribute.attnotnull,
+                dimensions: usize::try_from(attribute.attndims).unwrap_or_default(),
             })
             .collect()
     }
 
     /// The table's triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
-    /// for itself, such as for foreign keys.
+    /// for itself, such as for foreign keys. They stay until the next look into the catalogs, at which Postgres may learn
+    /// that the table has changed.
     pub fn triggers(&self) -> Vec<Trigger<'_>> {
         // SAFETY: the relation is open and locked, so that its description stays; the array has as
         // many triggers as it says, each with a name.
@@ -119,6 +126,7 @@ impl<'a> Table<'a> {
                 .iter()
                 .filter(|trigger| !trigger.tgisinternal || trigger.tgisclone)
                 .map(|trigger| Trigger {
+                    oid: trigger.tgoid,
                     name: CStr::from_ptr(trigger.tgname),
                     function: trigger.tgfoid,
                     is_copy: trigger.tgisclone,
@@ -163,6 +171,8 @@ pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
 
 /// A table's trigger. Texts are in the database's encoding.
 pub struct Trigger<'a> {
+    /// Unique in the database.
+    pub oid: pg_sys::Oid,
     /// Unique among the table's.
     pub name: &'a CStr,
     /// The OID of the function that it calls.

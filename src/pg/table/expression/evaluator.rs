@@ -3,7 +3,11 @@
 use crate::pg::call::foreign_code;
 use crate::pg::table::expression::tree::Expression;
 use crate::pg::table::row::Row;
+use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -22,6 +26,26 @@ impl Keeper<'_> {
             info,
             _call: PhantomData,
         }
+    }
+}
+
+// SAFETY: no argument of the SQL function; as pgrx's own FunctionCallInfo.
+unsafe impl SqlTranslatable for Keeper<'_> {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Keeper<'_>);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::Skip);
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Err(ReturnsError::Datum);
+}
+
+// SAFETY: taken from the call itself, whatever its arguments.
+unsafe impl<'fcx> ArgAbi<'fcx> for Keeper<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: Postgres's call, which outlives 'fcx. A function that has this argument keeps nothing else there.
+        unsafe { Self::new((*pg_sys::FunctionCallInfo::unbox_arg_unchecked(arg)).flinfo) }
+    }
+
+    fn is_virtual_arg() -> bool {
+        true
     }
 }
 

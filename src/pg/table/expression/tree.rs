@@ -1,6 +1,6 @@
 //! Expressions as Postgres's parser leaves them.
 
-use crate::pg::catalog::RowFunction;
+use crate::pg::catalog::{RowFunction, depend};
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::Table;
 use pgrx::pg_sys;
@@ -74,6 +74,12 @@ impl Expression {
             }
         });
         expression
+    }
+
+    /// Makes a trigger depend on what the expression refers to, but for columns.
+    pub fn record_dependencies(&self, trigger: pg_sys::Oid, table: &Table<'_>) {
+        // SAFETY: an expression over rows of the table, as it was read.
+        unsafe { depend::on_expression(trigger, table.oid(), self.node) };
     }
 
     /// The type of its value.
