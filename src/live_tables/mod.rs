@@ -3,26 +3,14 @@
 //! [`function`] is called by Postgres, finds the trigger's [`plan`] in the [`cache`] and has it followed for
 //! [`each_row`], at once, or for [`each_statement`], whose rows go out in [`batches`]. Which [`events`] a [`change`]
 //! causes is the plan's to say; their arguments are a [`record`] and their [`meta`]. A [`watch`] makes such triggers; what
-<<<<<<< HEAD
 //! becomes of the [`schema`] that they were made for is followed. [`rows`] that somebody fetches are read by a trigger's plan, too.
+//! What is sent is told as [`typescript`], by what values are in [`json`].
 //!
 //! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and [`functions`], and binds each
 //! [`template`] to them, which makes [`rooms`]. What an event's argument is made of is its [`shape`]; what an update must have
-//! changed is what the event has [`shown`]. Files use only files further down this list of them: `function`, `rows`,
-//! `cache`, `each_row`, `each_statement`, `batches`, `events`, `meta`, `record`, `schema`, `watch`, `plan`, `shown`, `shape`, `resolve`,
-//! `functions`, `columns`, `template`, `rooms`, `change`, `declared`,
-//! `protocol`.
-=======
-//! becomes of the [`schema`] that they were made for is followed. What they send is told as [`typescript`], by what values are in
-//! [`json`].
-//!
-//! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and [`functions`], and binds each
-//! [`template`] to them, which makes [`rooms`]. What an event's argument is made of is its [`shape`]; what an update must have
-//! changed is what the event has [`shown`]. Files use only files further down this list of them: `function`, `cache`,
-//! `each_row`, `each_statement`, `batches`, `events`, `meta`, `record`, `schema`, `typescript`, `watch`, `plan`, `shown`, `shape`, `resolve`,
-//! `functions`, `json`, `columns`, `template`, `rooms`, `change`,
-//! `declared`, `protocol`.
->>>>>>> types
+//! changed is what the event has [`shown`]. Files use only files further down this list of them: `function`, `rows`, `cache`,
+//! `each_row`, `each_statement`, `batches`, `events`, `meta`, `record`, `schema`, `typescript`, `watch`, `plan`, `shown`, `shape`,
+//! `resolve`, `functions`, `json`, `columns`, `template`, `rooms`, `change`, `declared`, `protocol`.
 
 mod batches;
 mod cache;
