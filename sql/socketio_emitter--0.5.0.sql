@@ -209,6 +209,63 @@ AS 'MODULE_PATHNAME', 'sio_encode_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets
+CREATE  FUNCTION "sio_fetch_sockets"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_fetch_sockets_with_handshake
+CREATE  FUNCTION "sio_fetch_sockets_with_handshake"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"except_rooms" text[] DEFAULT '{}', /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"id" text,  /* TextResult */
+	"rooms" text[],  /* Vec < TextResult > */
+	"data" jsonb,  /* Option < JsonbResult > */
+	"handshake" jsonb,  /* Option < JsonbResult > */
+	"server" text  /* TextResult */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_fetch_sockets_with_handshake_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_is_online
+CREATE  FUNCTION "sio_is_online"(
+	"ns" text, /* Option < Text < '_ > > */
+	"rooms" text[], /* Option < TextArray < '_ > > */
+	"timeout" interval DEFAULT '1 s' /* Option < Interval > */
+) RETURNS bool /* Result < Option < bool > , ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_is_online_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::sio_retry
 CREATE  FUNCTION "sio_retry"(
@@ -229,15 +286,6 @@ CREATE  FUNCTION "sio_row"(
 STABLE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_row_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/rows.rs
--- socketio_emitter::api::rows::sio_snapshot
-CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
-STRICT STABLE PARALLEL RESTRICTED
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -269,6 +317,50 @@ AS 'MODULE_PATHNAME', 'sio_server_side_emit_args_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_server_side_emit_with_ack
+CREATE  FUNCTION "sio_server_side_emit_with_ack"(
+	"ns" text, /* Option < Text < '_ > > */
+	"event" text, /* Option < Text < '_ > > */
+	"args" jsonb[] DEFAULT '{}', /* Option < JsonbArray < '_ > > */
+	"timeout" interval DEFAULT '2 s', /* Option < Interval > */
+	"servers" INT DEFAULT NULL, /* Option < i32 > */
+	"partial" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"server" text,  /* TextResult */
+	"answer" jsonb  /* Option < JsonbResult > */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_server_side_emit_with_ack_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/questions/mod.rs
+-- socketio_emitter::api::questions::sio_servers
+CREATE  FUNCTION "sio_servers"(
+	"ns" text DEFAULT '/', /* Option < Text < '_ > > */
+	"settle" interval DEFAULT '250 ms' /* Option < Interval > */
+) RETURNS TABLE (
+	"uid" text,  /* TextResult */
+	"node" text,  /* Option < TextResult > */
+	"answered_after" interval  /* Interval */
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_servers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/rows.rs
+-- socketio_emitter::api::rows::sio_snapshot
+CREATE  FUNCTION "sio_snapshot"() RETURNS text /* Result < TextResult, ErrorReport > */
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_snapshot_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/sockets.rs
 -- socketio_emitter::api::sockets::sio_sockets_join
 CREATE  FUNCTION "sio_sockets_join"(
@@ -294,6 +386,17 @@ CREATE  FUNCTION "sio_sockets_leave"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_sockets_leave_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/typescript.rs
+-- socketio_emitter::api::typescript::sio_typescript
+CREATE  FUNCTION "sio_typescript"(
+	"ns" text DEFAULT '/' /* Option < Text < '_ > > */
+) RETURNS text /* Result < TextResult, ErrorReport > */
+STABLE PARALLEL RESTRICTED
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sio_typescript_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -462,124 +565,6 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   api::schema::_sio_altered
---   api::schema::_sio_dropped
-
--- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
---
--- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
--- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
-CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
-#variable_conflict use_column
-BEGIN
-    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
-    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
-        SELECT FROM pg_proc p
-            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
-        WHERE p.proname = 'sio_emit_changes'
-    ) THEN
-        RETURN;
-    END IF;
-    IF TG_EVENT = 'ddl_command_end' THEN
-        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
-    ELSE
-        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
-        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
-            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
-    END IF;
-EXCEPTION
-    -- What is refused.
-    WHEN dependent_objects_still_exist THEN
-        RAISE;
-    WHEN OTHERS THEN
-        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
-            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
-END
-$function$;
-COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
-
--- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
-CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
-        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
-    EXECUTE FUNCTION _sio.follow_schema();
-CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
-COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
-COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
--- Dependencies hold in replicas, too.
-ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
-ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/watches.rs
 -- socketio_emitter::api::watches::declaration
 CREATE  FUNCTION _sio."declaration"(
@@ -605,6 +590,61 @@ CREATE  FUNCTION _sio."declaration"(
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -666,6 +706,82 @@ FROM (
 WHERE d.name IS NOT NULL;
 COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
 ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   api::schema::_sio_altered
+--   api::schema::_sio_dropped
+
+-- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
+--
+-- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
+-- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
+CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+BEGIN
+    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
+    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
+        SELECT FROM pg_proc p
+            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
+        WHERE p.proname = 'sio_emit_changes'
+    ) THEN
+        RETURN;
+    END IF;
+    IF TG_EVENT = 'ddl_command_end' THEN
+        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
+    ELSE
+        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
+        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
+            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
+    END IF;
+EXCEPTION
+    -- What is refused.
+    WHEN dependent_objects_still_exist THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
+            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
+END
+$function$;
+COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
+
+-- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
+CREATE EVENT TRIGGER sio_altered ON ddl_command_end
+    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    EXECUTE FUNCTION _sio.follow_schema();
+CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
+COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+-- Dependencies hold in replicas, too.
+ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -773,6 +889,11 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::housekeeping::sio_cleanup
 --   api::inspect::sio_buffer
 --   api::inspect::sio_encode
+--   api::questions::sio_fetch_sockets
+--   api::questions::sio_fetch_sockets_with_handshake
+--   api::questions::sio_is_online
+--   api::questions::sio_server_side_emit_with_ack
+--   api::questions::sio_servers
 --   api::queue::sio_deliver
 --   api::queue::sio_discard
 --   api::queue::sio_retry
@@ -785,6 +906,7 @@ ALTER FUNCTION _sio.attachments() ROWS 1;
 --   api::sockets::sio_disconnect_sockets
 --   api::sockets::sio_sockets_join
 --   api::sockets::sio_sockets_leave
+--   api::typescript::sio_typescript
 --   api::watch::sio_unwatch_of_0_5
 --   api::watch::sio_watch_of_0_5
 --   live_tables::function::sio_emit_changes
@@ -835,6 +957,190 @@ COMMENT ON FUNCTION sio_snapshot() IS
     'Returns the snapshot of the statement, which tells what events its rows contain';
 COMMENT ON FUNCTION sio_check() IS
     'Raises an error for the first watch that does not fit its table; returns the number of watches';
+COMMENT ON FUNCTION sio_servers(text, interval) IS
+    'Asks which Socket.IO servers hear the namespace';
+COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, boolean) IS
+    'Asks all Socket.IO servers for the sockets in any of the rooms, without their handshakes';
+COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
+    'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
+COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
+    'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
+COMMENT ON FUNCTION sio_typescript(text) IS
+    'Returns a TypeScript module with the events that the live tables of a namespace send';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   status
+--   watches
+--   api::doctor::_sio_attachments_table
+--   api::inspect::sio_encode
+--   api::questions::sio_servers
+
+-- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
+CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
+    RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    -- What a server's connection says that listens: its last statement.
+    listening CONSTANT text := 'LISTEN "';
+    prefix text;
+    namespace text := CASE WHEN starts_with(sio_doctor.ns, '/') THEN sio_doctor.ns ELSE '/' || sio_doctor.ns END;
+    -- Looked up each time: somebody may rename it.
+    home text := (SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'socketio_emitter');
+    channel text;
+    heard text[]; -- namespaces that connections of this database listen to, as far as that can be seen
+    attachments record;
+    status record;
+    count bigint;
+    names text;
+    roles name[];
+    age interval;
+BEGIN
+    IF sio_doctor.ns IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'parameter "ns" must not be null';
+    END IF;
+    EXECUTE format('SELECT * FROM %s.sio_status', home) INTO status;
+    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{}'', ''doctor'')', home) INTO channel USING namespace;
+    -- The call before has loaded the library.
+    prefix := current_setting('socketio_emitter.channel_prefix');
+    SELECT a.relation::regclass AS relation, a.problem, a.oldest INTO attachments FROM _sio.attachments_table() a;
+    SELECT array_agg(DISTINCT rtrim(substr(query, length(listening || prefix) + 2), '";')) INTO heard FROM pg_stat_activity
+        WHERE datname = current_database() AND starts_with(query, listening || prefix || '#');
+
+    "check" := 'channel';
+    ok := channel = prefix || '#' || namespace;
+    detail := channel;
+    hint := CASE WHEN ok THEN NULL ELSE format(
+        'Postgres truncates %s to this name, on which adapters before 0.4.0 hear nothing. Use a shorter namespace or prefix.',
+        prefix || '#' || namespace) END;
+    RETURN NEXT;
+
+    "check" := 'servers';
+    EXECUTE format($$SELECT count(*), string_agg(uid || coalesce(' of node ' || node, ''), ', ' ORDER BY node, uid)
+        FROM %s.sio_servers($1)$$, home) INTO count, names USING namespace;
+    ok := count > 0;
+    detail := CASE WHEN ok THEN format('%s: %s', count, names) ELSE 'none answers' END;
+    SELECT detail || coalesce('; they connect as ' || string_agg(DISTINCT format('%s from %s', usename,
+            coalesce(nullif(application_name, ''), host(client_addr), 'a local socket')), ', '), '')
+        INTO detail FROM pg_stat_activity
+        WHERE ok AND datname = current_database() AND query = listening || channel || '"';
+    IF NOT ok THEN
+        SELECT string_agg(DISTINCT format('%s in database %s', rtrim(substr(query, length(listening) + 1), '";'), datname), ', ')
+            INTO names FROM pg_stat_activity
+            WHERE starts_with(query, listening) AND strpos(query, '#/') > 0 AND (datname, query) <> (current_database(), listening || channel || '"');
+        hint := 'The servers must use @socket.io/postgres-adapter with this database, the channelPrefix that socketio_emitter.channel_prefix names, and this namespace.'
+            || coalesce(' Sessions listen to: ' || names || '.', '');
+    ELSE
+        hint := NULL;
+    END IF;
+    RETURN NEXT;
+
+    -- Who emits says where only when it does, so this knows of watches and of what waits or has failed.
+    "check" := 'namespaces';
+    EXECUTE format($$SELECT string_agg(used.name, ', ' ORDER BY used.name)
+        FROM (
+            SELECT w.ns FROM %1$s.sio_watches w WHERE strpos(w.ns, '{') = 0
+            UNION SELECT substr(f.channel, length($2) + 2) FROM %1$s.sio_failed f WHERE starts_with(f.channel, $2 || '#')
+            LIMIT 10
+        ) used (name)
+        WHERE used.name <> $1 AND NOT EXISTS (SELECT FROM %1$s.sio_servers(used.name))$$, home)
+        INTO names USING namespace, prefix;
+    ok := names IS NULL;
+    detail := coalesce('no server hears ' || names || ', on which is emitted', 'each other one of a watch or a failed message is heard');
+    hint := CASE WHEN ok THEN NULL ELSE 'Create the namespace in the servers with io.of(), or emit on another one.' END;
+    EXECUTE format($$SELECT string_agg(name, ', ') FROM unnest($1) name
+        WHERE name <> $2 AND name NOT IN (SELECT w.ns FROM %s.sio_watches w WHERE w.ns IS NOT NULL)$$, home)
+        INTO names USING heard, namespace;
+    detail := detail || coalesce('; listened to, with no watch: ' || names, '');
+    RETURN NEXT;
+
+    "check" := 'attachments table';
+    SELECT array_agg(DISTINCT usename) INTO roles FROM pg_stat_activity
+        WHERE datname = current_database() AND query = listening || channel || '"' AND usename IS NOT NULL;
+    SELECT string_agg(format('%s lacks %s', role, privilege), ', ' ORDER BY role, privilege) INTO names
+        FROM unnest(roles) role, unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege
+        WHERE NOT has_table_privilege(role, attachments.relation, privilege)
+            OR NOT has_schema_privilege(role, (SELECT relnamespace FROM pg_class WHERE oid = attachments.relation), 'USAGE');
+    ok := attachments.problem IS NULL AND names IS NULL;
+    detail := coalesce(attachments.problem, format('%s: %s', attachments.relation, coalesce(names, CASE
+        WHEN roles IS NULL THEN 'which role the servers connect as is not known, as none listens'
+        ELSE 'read and written by ' || array_to_string(roles, ', ') END)));
+    hint := CASE
+        WHEN attachments.problem IS NOT NULL THEN
+            'Binary and long messages travel through it. Set socketio_emitter.table_name to the tableName of the servers'' adapter.'
+        WHEN names IS NOT NULL THEN format(
+            'GRANT SELECT, INSERT, DELETE ON %s to the servers'' role, and USAGE on its schema and on the sequence of its id.',
+            attachments.relation) END;
+    RETURN NEXT;
+
+    "check" := 'attachments replica identity';
+    ok := NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+            JOIN pg_publication p ON p.pubname = t.pubname AND (p.pubdelete OR p.pubupdate)
+            WHERE c.oid = attachments.relation AND c.relreplident <> 'f' AND NOT EXISTS (
+                SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
+                    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END));
+    detail := CASE WHEN ok THEN 'none is needed, or there is one' ELSE 'the table is published without one: old rows cannot be deleted' END;
+    hint := CASE WHEN ok THEN NULL ELSE format('Take the table out of the publication, or ALTER TABLE %s REPLICA IDENTITY FULL.', attachments.relation) END;
+    RETURN NEXT;
+
+    "check" := 'oldest attachment';
+    age := clock_timestamp() - attachments.oldest;
+    detail := coalesce(age::text, 'there is none');
+    ok := coalesce(age < interval '5 minutes', true);
+    hint := CASE WHEN ok THEN NULL ELSE
+        'Servers delete rows after cleanupInterval (30 seconds by default), and so do sio_cleanup() and the background worker: see the servers'' log for their errors.' END;
+    RETURN NEXT;
+
+    "check" := 'notification queue';
+    ok := status.notification_queue_usage < 0.5;
+    detail := format('%s %% full', round((100 * status.notification_queue_usage)::numeric, 1));
+    hint := CASE WHEN ok THEN NULL ELSE 'A session that has executed LISTEN stays in a transaction, or does not read: end it. Postgres''s log names it.' END;
+    RETURN NEXT;
+
+    "check" := 'delivery';
+    ok := status.delivery = 'notify' OR status.worker_pid IS NOT NULL OR status.delivering_session_pid IS NOT NULL;
+    detail := format('%s; background worker: %s%s', status.delivery, status.worker_state, coalesce('; last error: ' || status.last_error, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'Nobody sends what is queued: put socketio_emitter into shared_preload_libraries, or call sio_deliver().' END;
+    RETURN NEXT;
+
+    "check" := 'queue';
+    ok := coalesce(status.oldest_queued_age < interval '1 minute', true);
+    detail := format('%s messages wait%s', status.queued, coalesce(', the oldest for ' || status.oldest_queued_age, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'See the delivery above, and sio_status.' END;
+    RETURN NEXT;
+
+    "check" := 'failed messages';
+    ok := status.failed = 0;
+    detail := status.failed::text;
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_failed; sio_retry() and sio_discard() empty it.' END;
+    RETURN NEXT;
+
+    "check" := 'watches';
+    -- By its name as JSON: a view of an earlier version of the SQL has no column "problem".
+    EXECUTE format($$SELECT count(*), string_agg(format('%%s on %%s: %%s', w.name, w.table_name, coalesce(to_jsonb(w) ->> 'problem', 'disabled')), '; ')
+            FILTER (WHERE NOT w.enabled OR to_jsonb(w) ->> 'problem' IS NOT NULL)
+        FROM %s.sio_watches w$$, home) INTO count, names;
+    ok := names IS NULL;
+    detail := format('%s%s', count, coalesce(': ' || names, ''));
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger.' END;
+    RETURN NEXT;
+
+    "check" := 'versions';
+    ok := status.library_version = status.extension_version;
+    detail := format('library %s, SQL %s', status.library_version, status.extension_version);
+    hint := CASE WHEN ok THEN NULL ELSE 'Run ALTER EXTENSION socketio_emitter UPDATE, or begin a new session, or restart the server if it preloads the library.' END;
+    RETURN NEXT;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.sio_doctor(text) IS
+    'Looks for what keeps events from arriving: one row for each check';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -875,8 +1181,9 @@ BEGIN
     END LOOP;
 END
 $block$;
--- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
+-- But for what sio_status and sio_doctor show, which anybody who monitors may see,
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
+    _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;

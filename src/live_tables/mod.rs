@@ -4,7 +4,7 @@
 //! [`each_row`], at once, or for [`each_statement`], whose rows go out in [`batches`]. Which [`events`] a [`change`]
 //! causes is the plan's to say; their arguments are a [`record`] and their [`meta`]. A [`watch`] makes such triggers; what
 //! becomes of the [`schema`] that they were made for is followed. [`rows`] that somebody fetches are read by a trigger's plan, too.
-//! What is sent is told as [`typescript`], by what values are in [`json`].
+//! What triggers send is told as [`typescript`], by what values are in [`json`].
 //!
 //! A plan is a declaration that has met its table: [`resolve`] finds its [`columns`] and [`functions`], and binds each
 //! [`template`] to them, which makes [`rooms`]. What an event's argument is made of is its [`shape`]; what an update must have
