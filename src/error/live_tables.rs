@@ -20,6 +20,8 @@ pub enum LiveTableError {
     },
     /// More rooms for one row than [`MAX_ROW_ROOMS`].
     TooManyRooms,
+    /// Rooms for one row that have more than [`MAX_ROOMS_TEXT`] together.
+    TooLongRooms,
     /// A watch without rooms, and nothing that says that everyone is meant.
     NoRooms,
     /// A watch for everyone that has rooms, too.
@@ -117,6 +119,11 @@ impl LiveTableError {
             Self::TooManyRooms => (
                 Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 format!("row has more than {MAX_ROW_ROOMS} rooms"),
+                Some("Let clients join a room that stands for many of these.".to_owned()),
+            ),
+            Self::TooLongRooms => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("row has rooms of more than {MAX_ROOMS_TEXT} bytes together"),
                 Some("Let clients join a room that stands for many of these.".to_owned()),
             ),
             Self::NoRooms => (
@@ -241,6 +248,9 @@ pub const MAX_TEXT: usize = 65_536;
 
 /// Rooms of one row, by arrays and functions. The limit is ours, as above: a message names each of them.
 pub const MAX_ROW_ROOMS: usize = 10_000;
+
+/// Bytes of all rooms of one row together, each as often as the row names it. The limit is ours, as above.
+pub const MAX_ROOMS_TEXT: usize = 16 << 20;
 
 impl From<DeclarationError> for LiveTableError {
     fn from(argument: DeclarationError) -> Self {

@@ -9,7 +9,7 @@ mod parameters;
 mod queue;
 
 pub use attachments::AttachmentsError;
-pub use live_tables::{LiveTableError, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
+pub use live_tables::{LiveTableError, MAX_ROOMS_TEXT, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use queue::QueueError;
 
