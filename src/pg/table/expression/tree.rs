@@ -76,6 +76,49 @@ impl Expression {
         expression
     }
 
+    /// A column of `source.rows_of`.
+    ///
+    /// `index`: from 0, dropped columns counted. `memory` must live as long as the expression.
+    pub fn column(index: usize, type_oid: pg_sys::Oid, memory: &Memory) -> Self {
+        // SAFETY: a node in memory that lives long enough. Its collation doesn't matter to a number.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory.context());
+            let number = index as pg_sys::AttrNumber + 1;
+            let node = pg_sys::makeVar(VARNO, number, type_oid, -1, pg_sys::InvalidOid, 0);
+            pg_sys::MemoryContextSwitchTo(before);
+            Self {
+                node: node.cast(),
+                type_oid,
+            }
+        }
+    }
+
+    /// What `expression::text[]` gives; the expression's values are arrays.
+    ///
+    /// `memory` must live as long as the expression.
+    pub fn with_texts(&self, memory: &Memory) -> Self {
+        // SAFETY: nodes in memory that lives long enough. There is a cast from any array to that of texts, by the elements' text.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory.context());
+            let node = pg_sys::coerce_to_target_type(
+                std::ptr::null_mut(),
+                pg_sys::copyObjectImpl(self.node.cast()).cast(),
+                self.type_oid,
+                pg_sys::TEXTARRAYOID,
+                -1,
+                pg_sys::CoercionContext::COERCION_EXPLICIT,
+                pg_sys::CoercionForm::COERCE_EXPLICIT_CAST,
+                -1,
+            );
+            pg_sys::assign_expr_collations(std::ptr::null_mut(), node);
+            pg_sys::MemoryContextSwitchTo(before);
+            Self {
+                node,
+                type_oid: pg_sys::TEXTARRAYOID,
+            }
+        }
+    }
+
     /// The type of its value.
     pub fn type_oid(&self) -> pg_sys::Oid {
         self.type_oid
