@@ -86,6 +86,14 @@ impl LiveTableError {
                 "refers to a virtual generated column, which a trigger's row does not have",
                 "Use the column's expression, or make the column STORED.",
             ),
+            Unfit::Inexact => (
+                "calls a function or an operator whose parameters are of other types than its arguments, so that another one of its name could take its place",
+                "Pass all arguments, in their order and of exactly the types of the parameters. Instead of a polymorphic function, use one for the type.",
+            ),
+            Unfit::Unqualifiable => (
+                "compares with an operator that is not found on every search path",
+                "IS DISTINCT FROM, NULLIF, CASE and rows use the operator that is found by its name. Write a = b instead, or cast the values to a type of Postgres's own, such as text.",
+            ),
         };
         Self::misdeclared(Why::Argument, Key::Filter, Some(filter), problem, hint)
     }

@@ -7,13 +7,14 @@
 
 mod computed;
 mod evaluator;
+mod exact;
 mod parse;
-mod path;
+mod pinned;
 mod tree;
 mod view;
 
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
-pub use parse::{canonical, condition, value};
+pub use parse::{canonical, condition};
 pub use tree::{Expression, RowSource, Unfit};
 pub use view::{Source, View};

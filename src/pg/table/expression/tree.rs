@@ -31,6 +31,10 @@ pub enum Unfit {
     SystemColumn,
     /// It refers to a virtual generated column, whose content is undefined in a trigger.
     VirtualColumn,
+    /// It compares by operators that no text of it can name.
+    Unqualifiable,
+    /// It calls a function or an operator in a way in which others of that name could take its place.
+    Inexact,
 }
 
 /// The range table of an expression has one entry.
