@@ -10,6 +10,7 @@ mod evaluator;
 mod exact;
 mod parse;
 mod pinned;
+mod reads;
 mod tree;
 mod view;
 
