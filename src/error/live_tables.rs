@@ -20,6 +20,8 @@ pub enum LiveTableError {
     },
     /// More rooms for one row than [`MAX_ROW_ROOMS`].
     TooManyRooms,
+    /// Rooms for one row that have more than [`MAX_ROOMS_TEXT`] together.
+    TooLongRooms,
     /// A watch without rooms, and nothing that says that everyone is meant.
     NoRooms,
     /// A watch for everyone that has rooms, too.
@@ -96,6 +98,14 @@ impl LiveTableError {
                 "refers to a virtual generated column, which a trigger's row does not have",
                 "Use the column's expression, or make the column STORED.",
             ),
+            Unfit::Inexact => (
+                "calls a function or an operator whose parameters are of other types than its arguments, so that another one of its name could take its place",
+                "Pass all arguments, in their order and of exactly the types of the parameters. Instead of a polymorphic function, use one for the type.",
+            ),
+            Unfit::Unqualifiable => (
+                "compares with an operator that is not found on every search path",
+                "IS DISTINCT FROM, NULLIF, CASE and rows use the operator that is found by its name. Write a = b instead, or cast the values to a type of Postgres's own, such as text.",
+            ),
         };
         Self::misdeclared(Why::Argument, Key::Filter, Some(filter), problem, hint)
     }
@@ -129,6 +139,11 @@ impl LiveTableError {
             Self::TooManyRooms => (
                 Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 format!("row has more than {MAX_ROW_ROOMS} rooms"),
+                Some("Let clients join a room that stands for many of these.".to_owned()),
+            ),
+            Self::TooLongRooms => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("row has rooms of more than {MAX_ROOMS_TEXT} bytes together"),
                 Some("Let clients join a room that stands for many of these.".to_owned()),
             ),
             Self::NoRooms => (
@@ -291,6 +306,9 @@ pub const MAX_TEXT: usize = 65_536;
 
 /// Rooms of one row, by arrays and functions. The limit is ours, as above: a message names each of them.
 pub const MAX_ROW_ROOMS: usize = 10_000;
+
+/// Bytes of all rooms of one row together, each as often as the row names it. The limit is ours, as above.
+pub const MAX_ROOMS_TEXT: usize = 16 << 20;
 
 impl From<DeclarationError> for LiveTableError {
     fn from(argument: DeclarationError) -> Self {

@@ -11,7 +11,7 @@ mod queue;
 mod schema;
 
 pub use attachments::AttachmentsError;
-pub use live_tables::{LiveTableError, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
+pub use live_tables::{LiveTableError, MAX_ROOMS_TEXT, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
 pub use questions::QuestionError;
 pub use queue::QueueError;

@@ -76,7 +76,10 @@ impl<'a> StatementBatches<'a> {
                 return;
             }
             fingerprint.clear();
-            plan.fingerprint(&change, fingerprint);
+            result = plan.fingerprint(&change, fingerprint);
+            if result.is_err() {
+                return;
+            }
             let mut row = ChangedRow {
                 plan,
                 change,

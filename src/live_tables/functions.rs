@@ -5,7 +5,7 @@ use crate::pg::catalog::{self, RowFunction};
 use crate::pg::encoding;
 use crate::pg::memory::Memory;
 use crate::pg::table::column::element_type;
-use crate::pg::table::expression::{self, Expression, RowSource, Source};
+use crate::pg::table::expression::{Expression, RowSource, Source};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{FunctionName, Key};
 use std::ffi::CString;
@@ -59,11 +59,10 @@ impl<'a> Functions<'a> {
         self.expressions.len() - 1
     }
 
-    /// Where the values of a column are if it is an array of large numbers, which are to be texts: in an expression that makes them
-    /// so. The column itself if it isn't.
+    /// Where the values are, and of which type, if those of `source` are arrays of large numbers, which are to be texts: in an
+    /// expression that makes them so. The same source if they aren't.
     pub fn with_texts_of_bigints(
         &mut self,
-        name: &str,
         source: Source,
         type_oid: pg_sys::Oid,
     ) -> (Source, pg_sys::Oid) {
@@ -73,23 +72,14 @@ impl<'a> Functions<'a> {
         if !element_type(type_oid).is_some_and(is_large) {
             return (source, type_oid);
         }
-        let text = encoding::from_utf8(name.as_bytes().to_vec())
-            .ok()
-            .and_then(|name| CString::new(name).ok())
-            .map(|name| catalog::quote_identifier(&name));
-        let text = [
-            text.as_deref().map_or(&b""[..], |name| name.to_bytes()),
-            b"::pg_catalog.text[]",
-        ]
-        .concat();
-        let text = CString::new(text).expect("Postgres's text has no NUL");
-        match expression::value(&text, self.source, self.memory) {
-            Ok(expression) => {
-                let type_oid = expression.type_oid();
-                (Source::Expression(self.add(expression)), type_oid)
+        let texts = match source {
+            Source::Column(index) => {
+                Expression::column(index, type_oid, self.memory).with_texts(self.memory)
             }
-            Err(_) => (source, type_oid),
-        }
+            Source::Expression(index) => self.expressions[index].with_texts(self.memory),
+        };
+        let type_oid = texts.type_oid();
+        (Source::Expression(self.add(texts)), type_oid)
     }
 
     /// Hands them to `with`, as many as there are so far.

@@ -244,8 +244,8 @@ impl Plan {
     }
 
     /// Appends what the events and the rooms of a change depend on: changes of a statement that are
-    /// equal in it have the same events for the same rooms.
-    pub fn fingerprint(&self, change: &Change<'_>, out: &mut Vec<u8>) {
+    /// equal in it have the same events for the same rooms. Rooms that are too long are an error, 54000.
+    pub fn fingerprint(&self, change: &Change<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let left = self.left_event.iter();
         let old = change.old.filter(|_| self.tells_of_leaving());
         for row in [change.row(), old].into_iter().flatten() {
@@ -253,9 +253,10 @@ impl Plan {
                 out.push(u8::from(self.sees(row)));
             }
             for text in self.rooms.iter().chain([&self.event]).chain(left.clone()) {
-                text.fingerprint(row, out);
+                text.fingerprint(row, out)?;
             }
         }
+        Ok(())
     }
 
     /// A room whose value is null is left out; where all are, nobody is meant, never everyone.

@@ -189,14 +189,7 @@ impl Resolver<'_> {
         self.columns
             .iter()
             .filter(|(name, _)| chosen(name))
-            .map(|(name, column)| {
-                let (mut source, mut type_oid) = (Source::Column(column.index), column.type_oid);
-                if self.bigints == Bigints::Text {
-                    let mut functions = self.functions.borrow_mut();
-                    (source, type_oid) = functions.with_texts_of_bigints(name, source, type_oid);
-                }
-                self.reader(name, source, type_oid)
-            })
+            .map(|(name, column)| self.reader(name, Source::Column(column.index), column.type_oid))
             .collect()
     }
 
@@ -206,6 +199,13 @@ impl Resolver<'_> {
         source: Source,
         type_oid: pg_sys::Oid,
     ) -> Result<NamedReader, Error> {
+        let (source, type_oid) = match self.bigints {
+            Bigints::Number => (source, type_oid),
+            Bigints::Text => {
+                let mut functions = self.functions.borrow_mut();
+                functions.with_texts_of_bigints(source, type_oid)
+            }
+        };
         Ok(NamedReader {
             name: match self.keys {
                 Keys::Column => name.to_owned(),

@@ -1,6 +1,6 @@
 //! The rooms that a row is in.
 
-use crate::error::{Error, LiveTableError, MAX_ROW_ROOMS};
+use crate::error::{Error, LiveTableError, MAX_ROOMS_TEXT, MAX_ROW_ROOMS};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -13,11 +13,17 @@ pub struct Rooms {
     list: Vec<Cow<'static, str>>,
     /// Of more than a few: the same.
     seen: HashSet<Cow<'static, str>>,
+    /// Bytes of all that were added, again or not.
+    length: usize,
 }
 
 impl Rooms {
-    /// Adds one. More than [`MAX_ROW_ROOMS`] are an error, 54000.
+    /// Adds one. More than [`MAX_ROW_ROOMS`], or longer ones than [`MAX_ROOMS_TEXT`] together, are an error, 54000.
     pub fn add(&mut self, room: String) -> Result<(), Error> {
+        self.length += room.len();
+        if self.length > MAX_ROOMS_TEXT {
+            return Err(LiveTableError::TooLongRooms.into());
+        }
         if self.has(&room) {
             return Ok(());
         }

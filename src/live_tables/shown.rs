@@ -6,7 +6,7 @@ use crate::live_tables::shape::Shape;
 use crate::pg::encoding;
 use crate::pg::table::comparison::Comparison;
 use crate::pg::table::definition::Table;
-use crate::pg::table::expression::Source;
+use crate::pg::table::expression::{Expression, Source};
 use socketio_emitter_declaration::{Declaration, Key, Part, Template, Unchanged};
 use std::collections::BTreeSet;
 
@@ -22,7 +22,8 @@ struct Values {
 /// What tells whether an update has changed any of it; none if updates are sent in any case.
 ///
 /// By default that is what the event shows: what travels, its rooms, and its name. An event with the key alone says that the
-/// row is to be fetched anew, and so shows all of it. With `changed`, these values decide; rooms are compared then if there is
+/// row is to be fetched anew, and so shows all of it; and so may what a function that reads tables returns, which is asked when
+/// these hold the new row only: it may read the row itself there. With `changed`, these values decide; rooms are compared then if there is
 /// a `left_event`, which is to be told in any case, and so is a row that comes into the filter or leaves it.
 pub fn comparison(
     declaration: &Declaration,
@@ -45,7 +46,10 @@ pub fn comparison(
         (None, Unchanged::Event) => {
             match payload {
                 Shape::Key => values.has_all_columns = true,
-                Shape::Function(reader) => values.expressions.extend(reader.expression()),
+                Shape::Function(reader) => {
+                    values.expressions.extend(reader.expression());
+                    values.add_what_it_reads(resolver);
+                }
                 Shape::Row | Shape::Change { .. } => {
                     let names = resolver.columns.iter().map(|(name, _)| name);
                     let travelling = names.filter(|name| declaration.columns.travels(name));
@@ -54,6 +58,7 @@ pub fn comparison(
                         let mut functions = resolver.functions.borrow_mut();
                         values.add(functions.call(Key::Columns, None, function)?.0);
                     }
+                    values.add_what_it_reads(resolver);
                 }
             }
             values.add_templates(Key::Room, &declaration.rooms, resolver)?;
@@ -78,6 +83,14 @@ impl Values {
         if let Source::Expression(index) = source {
             self.expressions.insert(index);
         }
+    }
+
+    /// All columns, if one of the expressions reads tables.
+    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>) {
+        resolver.functions.borrow().with_expressions(|expressions| {
+            let mut added = self.expressions.iter().map(|index| &expressions[*index]);
+            self.has_all_columns |= added.any(Expression::may_read_tables);
+        });
     }
 
     fn add_templates<'t>(

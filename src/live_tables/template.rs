@@ -1,6 +1,6 @@
 //! Templates whose columns were found: rooms and events of a row.
 
-use crate::error::{Error, LiveTableError, MAX_TEXT, ParameterError, Why, shorten};
+use crate::error::{Error, LiveTableError, MAX_ROOMS_TEXT, MAX_TEXT, ParameterError, Why, shorten};
 use crate::live_tables::rooms::Rooms;
 use crate::pg::encoding;
 use crate::pg::process::interrupt;
@@ -52,8 +52,8 @@ impl BoundTemplate {
     }
 
     /// Appends the texts of what the row gives: a 0 for a null, a 1, the text and a 0, which no text has, for others; a 2 in
-    /// front of elements and a 0 behind them.
-    pub fn fingerprint(&self, row: &View<'_>, out: &mut Vec<u8>) {
+    /// front of elements and a 0 behind them. Elements that are too long for rooms are an error, 54000.
+    pub fn fingerprint(&self, row: &View<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         // What is longer is refused when it is rendered.
         let append = |out: &mut Vec<u8>, text: &[u8]| {
             out.push(1);
@@ -67,17 +67,27 @@ impl BoundTemplate {
                 }
                 Piece::Elements(reader) => {
                     out.push(2);
+                    let mut result: Result<(), Error> = Ok(());
+                    let mut length = 0;
                     reader.each(row, |text| {
+                        interrupt::check();
+                        length += text.len();
+                        if length > MAX_ROOMS_TEXT {
+                            result = Err(LiveTableError::TooLongRooms.into());
+                            return ControlFlow::Break(());
+                        }
                         append(out, text);
                         out.push(0);
                         ControlFlow::Continue(())
                     });
+                    result?;
                 }
             }
             if matches!(piece, Piece::Text(_) | Piece::Elements(_)) {
                 out.push(0);
             }
         }
+        Ok(())
     }
 
     /// An event's name; `None` as for [`Self::render`]. One that Socket.IO keeps for itself is an

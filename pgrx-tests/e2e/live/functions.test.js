@@ -205,4 +205,20 @@ describe('the names of functions', () => {
     await live.watch(`rooms => ARRAY['\${title()}'], columns => '{id}'`, 'items');
     await refused(live.app, `INSERT INTO items VALUES (3, 1, repeat('x', 65537))`, '54000', { says: 'room' });
   });
+
+  it('have 16 MB at most for all rooms of a row, which its elements may be much shorter than', async () => {
+    await live.app.query('CREATE TABLE numbers (id int, n numeric[])');
+    const refusal = { says: ['rooms', '16777216'], hint: /./ };
+    for (const level of ['row', 'statement']) {
+      await live.watch(`rooms => ARRAY['\${n[]}'], columns => '{id}', level => '${level}'`, 'numbers');
+      await refused(live.app, `INSERT INTO numbers SELECT 1, array_agg(('1e' || 60000 - i)::numeric) FROM generate_series(1, 300) i`, '54000', refusal);
+      // As often as they are named: comparing them takes memory, too.
+      await refused(live.app, `INSERT INTO numbers SELECT 2, array_fill(1e60000, ARRAY[300])`, '54000', refusal);
+      await live.app.query(`INSERT INTO numbers SELECT 3, array_fill(1e60000, ARRAY[200])`);
+      assert.deepEqual((await live.sent()).map(({ rooms }) => rooms.map(({ length }) => length)), [[60_001]]);
+    }
+    // Numbers longer than a room can be are given up at once.
+    await live.watch(`rooms => ARRAY['\${n[]}'], columns => '{id}', level => 'statement', ops => '{insert}'`, 'numbers');
+    await refused(live.app, `INSERT INTO numbers SELECT 4, array_fill(1e130000, ARRAY[1000])`, '54000', { says: 'rooms' });
+  });
 });

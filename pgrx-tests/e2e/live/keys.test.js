@@ -47,12 +47,13 @@ for (const level of ['row', 'statement']) {
     it('has what JavaScript would round as texts', async () => {
       await live.app.query(`CREATE DOMAIN money_like AS numeric(30, 2);
         CREATE TABLE order_items (id bigint PRIMARY KEY, n numeric, m money_like, i int, f float8, ids bigint[], sums numeric[], ints int[], doc jsonb);
-        CREATE FUNCTION next_id(order_items) RETURNS bigint LANGUAGE sql AS 'SELECT $1.id + 1'`);
-      await watch(`bigints => 'text', columns => '{*,next_id()}'`);
+        CREATE FUNCTION next_id(order_items) RETURNS bigint LANGUAGE sql AS 'SELECT $1.id + 1';
+        CREATE FUNCTION both_ids(order_items) RETURNS bigint[] LANGUAGE sql AS 'SELECT ARRAY[$1.id, $1.id + 1]'`);
+      await watch(`bigints => 'text', columns => '{*,next_id(),both_ids()}'`);
       const insert = `INSERT INTO order_items VALUES (9007199254740993, 1.50, 12345678901234567890.12, 7, 0.5, '{1,9223372036854775807,NULL}', '{{0.10},{NaN}}', '{1}', '{"n": 1}')`;
       assert.deepEqual(await payloads(insert), [{
         id: '9007199254740993', n: '1.50', m: '12345678901234567890.12', i: 7, f: 0.5, ids: ['1', '9223372036854775807', null], sums: [['0.10'], ['NaN']], ints: [1],
-        doc: { n: 1 }, next_id: '9007199254740994',
+        doc: { n: 1 }, next_id: '9007199254740994', both_ids: ['9007199254740993', '9007199254740994'],
       }]);
       // In MessagePack, too.
       assert.equal((await payloads(`UPDATE order_items SET doc = to_jsonb(repeat('x', 9000)), n = 'NaN'`)).map(({ id, n, ids }) => [id, n, ids[1]].join()).join(), '9007199254740993,NaN,9223372036854775807');

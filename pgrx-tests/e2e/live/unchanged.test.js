@@ -55,6 +55,16 @@ for (const level of ['row', 'statement']) {
       assert.deepEqual(await events(`UPDATE orders SET secret = 'v', status = 'x'`, `UPDATE orders SET secret = 'vv'`), ['', 'update']);
     });
 
+    it('sends what a function returns that reads the row from its table, where only the new one is', async () => {
+      await live.app.query(`${ORDERS}; CREATE VIEW shown AS SELECT id, status FROM orders;
+        CREATE FUNCTION shape(orders) RETURNS jsonb STABLE LANGUAGE sql AS 'SELECT to_jsonb(s) FROM shop.shown s WHERE s.id = $1.id';
+        CREATE FUNCTION status_now(orders) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT status FROM shop.orders WHERE id = $1.id); END'`);
+      for (const parameters of [`payload => 'shape()'`, `columns => '{id,status_now()}'`]) {
+        await watch(`rooms => '{staff}', ${parameters}`);
+        assert.deepEqual(await events(`UPDATE orders SET status = status || 'x'`, 'UPDATE orders SET status = status'), ['update', ''], parameters);
+      }
+    });
+
     it('shows the whole row with payload => key, which says that it is to be fetched', async () => {
       await live.app.query(ORDERS);
       await watch(`rooms => '{staff}', payload => 'key'`);

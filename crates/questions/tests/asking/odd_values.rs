@@ -57,7 +57,10 @@ fn messagepack_becomes_the_json_that_the_server_would_have_written() {
 fn half_a_character_in_messagepack_is_replaced() {
     let packed = packed(
         10,
-        vec![("requestId", "r1".into()), ("packet", "a\u{1}\u{1}\u{1}b".into())],
+        vec![
+            ("requestId", "r1".into()),
+            ("packet", "a\u{1}\u{1}\u{1}b".into()),
+        ],
     );
     let at = packed.windows(3).position(|three| three == [1, 1, 1]);
     let mut bytes = packed;

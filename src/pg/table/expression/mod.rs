@@ -7,13 +7,15 @@
 
 mod computed;
 mod evaluator;
+mod exact;
 mod parse;
-mod path;
+mod pinned;
+mod reads;
 mod tree;
 mod view;
 
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
-pub use parse::{canonical, condition, value, with_renamed_column};
+pub use parse::{canonical, condition, with_renamed_column};
 pub use tree::{Expression, RowSource, Unfit};
 pub use view::{Source, View};

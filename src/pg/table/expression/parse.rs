@@ -4,7 +4,8 @@ use crate::pg::call::foreign_code;
 use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
-use crate::pg::table::expression::path::with_pinned;
+use crate::pg::table::expression::exact::{called, is_exact};
+use crate::pg::table::expression::pinned::with_pinned;
 use crate::pg::table::expression::tree::{Expression, RowSource, Unfit, VARNO, keep};
 use pgrx::{PgList, pg_sys};
 use std::ffi::{CStr, CString};
@@ -16,7 +17,7 @@ const ROW: &CStr = c"new";
 /// How an expression is called where Postgres says that it isn't boolean.
 const CONDITION: &CStr = c"filter";
 
-/// Reads a condition as [`canonical`] writes it, with names looked up in `pg_catalog` only. What Postgres's parser refuses is an
+/// Reads a condition as [`canonical`] writes it, whatever the session's settings. What Postgres's parser refuses is an
 /// ERROR.
 ///
 /// `text`: in the database's encoding. `prefix`: of the ERROR's message. `memory` must live as long as the expression.
@@ -26,21 +27,6 @@ pub fn condition(
     source: &RowSource<'_>,
     memory: &Memory,
 ) -> Result<Expression, Unfit> {
-    read(text, prefix, source, memory, true)
-}
-
-/// Reads an expression of any type, which is ours: it can't be wrong.
-pub fn value(text: &CStr, source: &RowSource<'_>, memory: &Memory) -> Result<Expression, Unfit> {
-    read(text, c"", source, memory, false)
-}
-
-fn read(
-    text: &CStr,
-    prefix: &CStr,
-    source: &RowSource<'_>,
-    memory: &Memory,
-    is_condition: bool,
-) -> Result<Expression, Unfit> {
     let mut result = Err(Unfit::NotOne);
     let scratch = Memory::of_call(c"socketio_emitter expression");
     scratch.run(|| {
@@ -48,7 +34,7 @@ fn read(
         result = foreign_code::call_named(prefix, || {
             // SAFETY: the relation is open, and what is parsed is an expression over its rows.
             with_pinned(|| unsafe {
-                let node = parse(text, source.declared_on.relation(), is_condition, None)?;
+                let node = parse(text, source.declared_on.relation(), None)?;
                 Ok(Expression {
                     node: keep(node, source, memory),
                     type_oid: pg_sys::exprType(node),
@@ -60,7 +46,8 @@ fn read(
 }
 
 /// A condition that was written by the caller, as everybody reads it: with all names qualified that aren't Postgres's own. Names
-/// are looked up on the caller's search path. What Postgres's parser refuses is an ERROR.
+/// are looked up on the caller's search path, and values are read by the caller's settings. What Postgres's parser refuses is an
+/// ERROR.
 ///
 /// `text`: in the database's encoding, as the result. `prefix`: of the ERROR's message.
 pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<CString, Unfit> {
@@ -69,8 +56,20 @@ pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<C
         result = foreign_code::call_named(prefix, || {
             // SAFETY: as above.
             unsafe {
-                let node = parse(text, source.declared_on.relation(), true, None)?;
-                Ok(with_pinned(|| write(node, source.declared_on)))
+                let relation = source.declared_on.relation();
+                let node = parse(text, relation, None)?;
+                if !is_exact(node) {
+                    return Err(Unfit::Inexact);
+                }
+                with_pinned(|| {
+                    let text = write(node, source.declared_on);
+                    // Some forms name no operator that could be qualified: IS DISTINCT FROM, NULLIF, CASE, rows.
+                    let read = parse(&text, relation, None)?;
+                    match called(node) == called(read) {
+                        true => Ok(text),
+                        false => Err(Unfit::Unqualifiable),
+                    }
+                })
             }
         });
     });
@@ -92,7 +91,7 @@ pub fn with_renamed_column(
             with_pinned(|| {
                 // SAFETY: as above.
                 unsafe {
-                    let node = parse(text, table.relation(), true, Some((from, to)))?;
+                    let node = parse(text, table.relation(), Some((from, to)))?;
                     Ok(write(node, table))
                 }
             })
@@ -119,7 +118,6 @@ unsafe fn write(node: *mut pg_sys::Node, table: &Table<'_>) -> CString {
 unsafe fn parse(
     text: &CStr,
     relation: pg_sys::Relation,
-    is_condition: bool,
     renamed: Option<(&CStr, &CStr)>,
 ) -> Result<*mut pg_sys::Node, Unfit> {
     // A comment may be at its end.
@@ -148,17 +146,21 @@ unsafe fn parse(
                 .cast::<pg_sys::ParseNamespaceItem>();
             *other = *row;
             (*other).p_names = pg_sys::makeAlias(ROW.as_ptr(), (*(*row).p_names).colnames);
+            // Of that name only: by the table's name and schema it isn't found, which would be ambiguous, and as a whole it is a
+            // row of the table, and not a record of its columns (`transformWholeRowRef` in src/backend/parser/parse_expr.c).
+            let entry = pg_sys::copyObjectImpl((*row).p_rte.cast()).cast::<pg_sys::RangeTblEntry>();
+            (*entry).alias = (*other).p_names;
+            (*entry).eref = (*other).p_names;
+            (*other).p_rte = entry;
             pg_sys::addNSItemToQuery(state, other, false, true, false);
         }
         // Refuses subqueries, aggregates, window functions and those that return sets.
-        let mut node = pg_sys::transformExpr(
+        let node = pg_sys::transformExpr(
             state,
             written,
             pg_sys::ParseExprKind::EXPR_KIND_TRIGGER_WHEN,
         );
-        if is_condition {
-            node = pg_sys::coerce_to_boolean(state, node, CONDITION.as_ptr());
-        }
+        let node = pg_sys::coerce_to_boolean(state, node, CONDITION.as_ptr());
         pg_sys::assign_expr_collations(state, node);
         check_columns(node, relation)?;
         Ok(node)
@@ -213,7 +215,28 @@ unsafe fn only_expression(statements: *mut pg_sys::List) -> Option<*mut pg_sys::
             && select.withClause.is_null()
             && select.op == pg_sys::SetOperation::SETOP_NONE;
         let target = &*only::<pg_sys::ResTarget>(select.targetList)?;
-        (is_bare && target.name.is_null() && target.indirection.is_null()).then_some(target.val)
+        (is_bare
+            && target.name.is_null()
+            && target.indirection.is_null()
+            && !is_all_columns(target.val))
+        .then_some(target.val)
+    }
+}
+
+/// Whether it is `*`, which a list of targets has in place of an expression: `transformExpr` takes the node for a name.
+///
+/// # Safety
+/// What the parser returns for a target.
+unsafe fn is_all_columns(target: *mut pg_sys::Node) -> bool {
+    // SAFETY: nodes tell their type.
+    unsafe {
+        if (*target).type_ != pg_sys::NodeTag::T_ColumnRef {
+            return false;
+        }
+        let fields = (*target.cast::<pg_sys::ColumnRef>()).fields;
+        PgList::<pg_sys::Node>::from_pg(fields)
+            .head()
+            .is_some_and(|field| (*field).type_ == pg_sys::NodeTag::T_A_Star)
     }
 }
 

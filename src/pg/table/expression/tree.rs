@@ -31,6 +31,10 @@ pub enum Unfit {
     SystemColumn,
     /// It refers to a virtual generated column, whose content is undefined in a trigger.
     VirtualColumn,
+    /// It compares by operators that no text of it can name.
+    Unqualifiable,
+    /// It calls a function or an operator in a way in which others of that name could take its place.
+    Inexact,
 }
 
 /// The range table of an expression has one entry.
@@ -80,6 +84,49 @@ impl Expression {
     pub fn record_dependencies(&self, trigger: pg_sys::Oid, table: &Table<'_>) {
         // SAFETY: an expression over rows of the table, as it was read.
         unsafe { depend::on_expression(trigger, table.oid(), self.node) };
+    }
+
+    /// A column of `source.rows_of`.
+    ///
+    /// `index`: from 0, dropped columns counted. `memory` must live as long as the expression.
+    pub fn column(index: usize, type_oid: pg_sys::Oid, memory: &Memory) -> Self {
+        // SAFETY: a node in memory that lives long enough. Its collation doesn't matter to a number.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory.context());
+            let number = index as pg_sys::AttrNumber + 1;
+            let node = pg_sys::makeVar(VARNO, number, type_oid, -1, pg_sys::InvalidOid, 0);
+            pg_sys::MemoryContextSwitchTo(before);
+            Self {
+                node: node.cast(),
+                type_oid,
+            }
+        }
+    }
+
+    /// What `expression::text[]` gives; the expression's values are arrays.
+    ///
+    /// `memory` must live as long as the expression.
+    pub fn with_texts(&self, memory: &Memory) -> Self {
+        // SAFETY: nodes in memory that lives long enough. There is a cast from any array to that of texts, by the elements' text.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory.context());
+            let node = pg_sys::coerce_to_target_type(
+                std::ptr::null_mut(),
+                pg_sys::copyObjectImpl(self.node.cast()).cast(),
+                self.type_oid,
+                pg_sys::TEXTARRAYOID,
+                -1,
+                pg_sys::CoercionContext::COERCION_EXPLICIT,
+                pg_sys::CoercionForm::COERCE_EXPLICIT_CAST,
+                -1,
+            );
+            pg_sys::assign_expr_collations(std::ptr::null_mut(), node);
+            pg_sys::MemoryContextSwitchTo(before);
+            Self {
+                node,
+                type_oid: pg_sys::TEXTARRAYOID,
+            }
+        }
     }
 
     /// The type of its value.
