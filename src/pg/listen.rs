@@ -35,8 +35,11 @@ static METHODS: Methods = Methods {
 /// What is told of each notification: its channel and its text.
 type Ear<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
 
+/// The same, for as long as the call in which it is set.
+type SetEar = *mut (dyn FnMut(&[u8], &[u8]) + 'static);
+
 thread_local! {
-    static EAR: Cell<Option<*mut (dyn FnMut(&[u8], &[u8]) + 'static)>> = const { Cell::new(None) };
+    static EAR: Cell<Option<SetEar>> = const { Cell::new(None) };
 }
 
 /// Listens to a channel from the commit of the transaction on, until the process ends. Postgres copies the name.
@@ -56,10 +59,7 @@ pub fn hear(ear: Ear<'_>) {
     // messages, and a message to the log (`send_message_to_frontend` in `src/backend/utils/error/elog.c`) is passed over.
     unsafe {
         let ear: *mut (dyn FnMut(&[u8], &[u8]) + '_) = ear;
-        let ear = std::mem::transmute::<
-            *mut (dyn FnMut(&[u8], &[u8]) + '_),
-            *mut (dyn FnMut(&[u8], &[u8]) + 'static),
-        >(ear);
+        let ear = std::mem::transmute::<*mut (dyn FnMut(&[u8], &[u8]) + '_), SetEar>(ear);
         let (methods, destination) = (PqCommMethods, pg_sys::whereToSendOutput);
         EAR.set(Some(ear));
         PqCommMethods = &raw const METHODS;
