@@ -101,6 +101,17 @@ describe('the text of a filter', () => {
     assert.deepEqual(await ids(), [1]);
   });
 
+  it('can be deep, and is refused at once when it is too deep', async () => {
+    await live.app.query(`${NOTES} SET statement_timeout = '20s'`);
+    await live.watch(`rooms => '{staff}', columns => '{id}', filter => 'id = ' || repeat('1 + ', 150) || '1'`, 'notes');
+    await live.app.query('INSERT INTO notes VALUES (150), (151)');
+    assert.deepEqual(await ids(), [151]);
+    // Each level that an ERROR passes must not cost what depends on the depth.
+    for (const depth of [1500, 4000]) {
+      await live.app.query(`SELECT sio_watch('notes', '{staff}', filter => 'id = ' || repeat('1 + ', ${depth}) || '1')`).catch(({ code }) => assert.equal(code, '54001'));
+    }
+  });
+
   it('can have any form that Postgres writes as it reads it', async () => {
     await live.app.query(`CREATE TYPE place AS (street text, zip varchar(5)); CREATE DOMAIN share AS numeric(5, 2) CHECK (VALUE < 100);
       CREATE TABLE things (id bigint PRIMARY KEY, small smallint, code varchar(10), name char(5), n numeric(10, 2), f float8, r float4, b boolean, d date, t time,

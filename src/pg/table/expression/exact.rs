@@ -1,7 +1,7 @@
 //! Whether a text can name what an expression calls.
 
+use crate::pg::table::expression::nodes;
 use pgrx::{PgList, pg_sys};
-use std::ffi::c_void;
 use std::{ptr, slice};
 
 /// Whether each function and operator of users is called with exactly the types of its own parameters, all of them and in their
@@ -12,7 +12,7 @@ use std::{ptr, slice};
 /// An expression that isn't planned.
 pub(super) unsafe fn is_exact(node: *mut pg_sys::Node) -> bool {
     // SAFETY: as the caller says.
-    unsafe { !is_inexact(node, ptr::null_mut()) }
+    unsafe { nodes::of(node).into_iter().all(|node| is_exact_call(node)) }
 }
 
 /// The functions and operators that an expression calls, in the order in which it names them. Casts aren't among them: they are
@@ -22,46 +22,32 @@ pub(super) unsafe fn is_exact(node: *mut pg_sys::Node) -> bool {
 /// An expression that isn't planned.
 pub(super) unsafe fn called(node: *mut pg_sys::Node) -> Vec<pg_sys::Oid> {
     let mut called = Vec::new();
-    // SAFETY: as the caller says. The list outlives the walk.
-    unsafe { collect(node, (&raw mut called).cast()) };
-    called
-}
-
-/// Called by Postgres for each node.
-///
-/// # Safety
-/// Null, or a node of an expression. `list`: a `Vec<Oid>`.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, list: *mut c_void) -> bool {
-    // SAFETY: as the caller says; a node tells its type.
-    unsafe {
-        if node.is_null() {
-            return false;
-        }
-        {
-            let list = &mut *list.cast::<Vec<pg_sys::Oid>>();
+    // SAFETY: as the caller says.
+    for node in unsafe { nodes::of(node) } {
+        // SAFETY: a node tells its type.
+        unsafe {
             match (*node).type_ {
                 pg_sys::NodeTag::T_FuncExpr => {
                     let call = &*node.cast::<pg_sys::FuncExpr>();
-                    list.extend(is_call(call).then_some(call.funcid));
+                    called.extend(is_call(call).then_some(call.funcid));
                 }
                 pg_sys::NodeTag::T_OpExpr
                 | pg_sys::NodeTag::T_DistinctExpr
                 | pg_sys::NodeTag::T_NullIfExpr => {
-                    list.push((*node.cast::<pg_sys::OpExpr>()).opno);
+                    called.push((*node.cast::<pg_sys::OpExpr>()).opno);
                 }
                 pg_sys::NodeTag::T_ScalarArrayOpExpr => {
-                    list.push((*node.cast::<pg_sys::ScalarArrayOpExpr>()).opno);
+                    called.push((*node.cast::<pg_sys::ScalarArrayOpExpr>()).opno);
                 }
                 pg_sys::NodeTag::T_RowCompareExpr => {
                     let call = &*node.cast::<pg_sys::RowCompareExpr>();
-                    list.extend(PgList::<pg_sys::Oid>::from_pg(call.opnos).iter_oid());
+                    called.extend(PgList::<pg_sys::Oid>::from_pg(call.opnos).iter_oid());
                 }
                 _ => {}
             }
         }
-        pg_sys::expression_tree_walker(node, Some(collect), list)
     }
+    called
 }
 
 /// Whether it was written as a call, and not as a cast.
@@ -70,51 +56,46 @@ fn is_call(call: &pg_sys::FuncExpr) -> bool {
         || call.funcformat == pg_sys::CoercionForm::COERCE_SQL_SYNTAX
 }
 
-/// Called by Postgres for each node.
+/// Whether a node, without those below it, is no call, or an exact one.
 ///
 /// # Safety
-/// Null, or a node of an expression.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn is_inexact(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: as the caller says; a node tells its type. The walker keeps nothing.
+/// A node of an expression.
+unsafe fn is_exact_call(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: as the caller says; a node tells its type.
     unsafe {
-        if node.is_null() {
-            return false;
-        }
-        let is_here = match (*node).type_ {
+        match (*node).type_ {
             pg_sys::NodeTag::T_FuncExpr => {
                 let call = &*node.cast::<pg_sys::FuncExpr>();
                 // Casts are found by their types.
-                is_call(call)
-                    && is_of_users(call.funcid)
-                    && !has_types(call.args, &types(call.funcid))
+                !is_call(call)
+                    || !is_of_users(call.funcid)
+                    || has_types(call.args, &types(call.funcid))
             }
             pg_sys::NodeTag::T_OpExpr
             | pg_sys::NodeTag::T_DistinctExpr
             | pg_sys::NodeTag::T_NullIfExpr => {
                 let call = &*node.cast::<pg_sys::OpExpr>();
-                is_of_users(call.opno) && !has_types(call.args, &operands(call.opno))
+                !is_of_users(call.opno) || has_types(call.args, &operands(call.opno))
             }
             pg_sys::NodeTag::T_ScalarArrayOpExpr => {
                 let call = &*node.cast::<pg_sys::ScalarArrayOpExpr>();
-                is_of_users(call.opno) && {
+                !is_of_users(call.opno) || {
                     let mut types = operands(call.opno);
                     if let Some(last) = types.last_mut() {
                         *last = pg_sys::get_array_type(*last);
                     }
-                    !has_types(call.args, &types)
+                    has_types(call.args, &types)
                 }
             }
             // The same name stands for an operator for each pair of columns.
             pg_sys::NodeTag::T_RowCompareExpr => {
                 let call = &*node.cast::<pg_sys::RowCompareExpr>();
-                PgList::<pg_sys::Oid>::from_pg(call.opnos)
+                !PgList::<pg_sys::Oid>::from_pg(call.opnos)
                     .iter_oid()
                     .any(is_of_users)
             }
-            _ => false,
-        };
-        is_here || pg_sys::expression_tree_walker(node, Some(is_inexact), context)
+            _ => true,
+        }
     }
 }
 

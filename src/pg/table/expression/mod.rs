@@ -8,6 +8,7 @@
 mod computed;
 mod evaluator;
 mod exact;
+mod nodes;
 mod parse;
 mod pinned;
 mod reads;

@@ -2,6 +2,7 @@
 
 use crate::pg::call::foreign_code;
 use crate::pg::memory::Memory;
+use crate::pg::table::expression::nodes;
 use crate::pg::table::expression::tree::Expression;
 use pgrx::pg_sys;
 use std::ffi::c_void;
@@ -20,7 +21,10 @@ impl Expression {
                 unsafe {
                     let node = pg_sys::copyObjectImpl(self.node.cast());
                     let planned = pg_sys::expression_planner(node.cast());
-                    node_may_read(planned.cast(), ptr::null_mut())
+                    nodes::of(planned.cast()).into_iter().any(|node| {
+                        let of_node = Some(function_may_read as FunctionCheck);
+                        pg_sys::check_functions_in_node(node, of_node, ptr::null_mut())
+                    })
                 }
             });
         });
@@ -28,19 +32,7 @@ impl Expression {
     }
 }
 
-/// Called by Postgres for each node.
-///
-/// # Safety
-/// Null, or a node of an expression.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn node_may_read(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: as the caller says. Neither function keeps anything.
-    unsafe {
-        !node.is_null()
-            && (pg_sys::check_functions_in_node(node, Some(function_may_read), context)
-                || pg_sys::expression_tree_walker(node, Some(node_may_read), context))
-    }
-}
+type FunctionCheck = unsafe extern "C-unwind" fn(pg_sys::Oid, *mut c_void) -> bool;
 
 /// Called by Postgres for each function that a node calls.
 ///
