@@ -12,28 +12,17 @@ const MOST_LEVELS: usize = 16;
 /// How values of a kind travel, by their types.
 #[derive(Debug, Clone, Copy)]
 pub struct Values {
-    /// Whether large numbers are texts.
-    are_texts: bool,
-    /// Whether those in an array are.
-    elements_are_texts: bool,
+    /// Whether large numbers are texts, also those in an array.
+    bigints: bool,
     levels: usize,
 }
 
 impl Values {
-    /// Those of a table's columns. `bigints`: whether large numbers travel as texts.
-    pub fn of_column(bigints: bool) -> Self {
+    /// Those of a table's columns and of functions of its rows. `bigints`: whether large numbers travel as texts.
+    pub fn that_travel(bigints: bool) -> Self {
         Self {
-            are_texts: bigints,
-            elements_are_texts: bigints,
+            bigints,
             levels: MOST_LEVELS,
-        }
-    }
-
-    /// Those that functions return.
-    pub fn of_function(bigints: bool) -> Self {
-        Self {
-            elements_are_texts: false,
-            ..Self::of_column(bigints)
         }
     }
 
@@ -53,17 +42,13 @@ impl Values {
         match catalog::json_type(type_oid) {
             JsonType::Boolean => Type::Boolean,
             JsonType::Number => Type::Number,
-            JsonType::BigNumber if self.are_texts => Type::String,
+            JsonType::BigNumber if self.bigints => Type::String,
             JsonType::BigNumber => Type::Number,
             JsonType::String => Type::String,
             JsonType::Enum(labels) => Type::Union(labels.into_iter().map(Type::Literal).collect()),
             JsonType::Any => Type::Json,
             JsonType::Array(element) => {
-                let elements = Self {
-                    are_texts: self.elements_are_texts,
-                    ..self
-                };
-                let mut of = elements.of(element).or_null();
+                let mut of = self.of(element).or_null();
                 for _ in 0..dimensions.max(1) {
                     of = Type::Array(Box::new(of));
                 }
@@ -77,8 +62,7 @@ impl Values {
     /// Within it nothing is made a text.
     fn object(self, relation: pg_sys::Oid) -> Type {
         let within = Self {
-            are_texts: false,
-            elements_are_texts: false,
+            bigints: false,
             levels: self.levels - 1,
         };
         let Some((schema, name)) = catalog::names(relation) else {

@@ -86,7 +86,7 @@ impl<'a> Sent<'a> {
                 .filter(|(name, _)| chosen(name))
                 .map(|(name, column)| Field {
                     name: named(name),
-                    of: Values::of_column(bigints).column(column),
+                    of: Values::that_travel(bigints).column(column),
                 })
                 .collect()
         };
@@ -99,7 +99,7 @@ impl<'a> Sent<'a> {
             let returns = functions::returned_type(Key::Columns, function, &source).ok()?;
             record.push(Field {
                 name: named(&function.name),
-                of: Values::of_function(bigints).of(returns).or_null(),
+                of: Values::that_travel(bigints).of(returns).or_null(),
             });
         }
         let keys = primary_key(table.oid());

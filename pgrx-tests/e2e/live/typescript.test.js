@@ -62,7 +62,7 @@ describe('sio_typescript', () => {
   /** What the compiler says of a program beside the module. */
   async function compile(events, program) {
     writeFileSync(path.join(folder, 'events.ts'), events);
-    writeFileSync(path.join(folder, 'program.ts'), `import type * as all from './events';\nimport type { ServerToClientEvents } from './events';\n${program}`);
+    writeFileSync(path.join(folder, 'program.ts'), `import type * as all from './events.js';\nimport type { ServerToClientEvents } from './events.js';\n${program}`);
     const { code, stdout } = await capture(fromRoot('pgrx-tests/node_modules/.bin/tsc'), [
       '--strict', '--noEmit', '--exactOptionalPropertyTypes', '--module', 'nodenext', '--target', 'es2022', '--skipLibCheck', 'program.ts',
     ], { cwd: folder });
