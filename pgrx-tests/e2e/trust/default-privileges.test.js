@@ -13,7 +13,10 @@ const OPEN = [
   '_sio USAGE', '_sio.altered(pg_ddl_command) EXECUTE', '_sio.declaration(bytea) EXECUTE', '_sio.dropped(pg_ddl_command) EXECUTE',
   '_sio.problem(oid) EXECUTE',
 ];
-const MONITOR = ['_sio.worker() EXECUTE', '_sio.waiting() EXECUTE', '_sio.attachments() EXECUTE', '_sio.library_version() EXECUTE', 'sio_status SELECT', 'sio_status SELECT of a column'];
+const MONITOR = [
+  '_sio.worker() EXECUTE', '_sio.waiting() EXECUTE', '_sio.attachments() EXECUTE', '_sio.attachments_table() EXECUTE',
+  '_sio.library_version() EXECUTE', 'sio_status SELECT', 'sio_status SELECT of a column',
+];
 const VIEWS = ['sio_failed', 'sio_status', 'sio_watches'];
 
 describe('default privileges', () => {
@@ -94,7 +97,7 @@ describe('default privileges', () => {
     });
   }
 
-  for (const version of ['0.1.0', '0.2.0', '0.3.0']) {
+  for (const version of ['0.1.0', '0.2.0', '0.3.0', '0.4.0']) {
     it(`give nobody what an update from ${version} adds`, async () => {
       const { rows } = await admin.query('SELECT FROM pg_available_extension_versions WHERE name = $1 AND version = $2', ['socketio_emitter', version]);
       assert.equal(rows.length, 1);
