@@ -1,8 +1,9 @@
-// A Socket.IO server as anyone would write it, with a page. It knows nothing of the extension: events come from
-// Postgres by way of the official adapter.
+// A Socket.IO server as anyone would write it, with a page. Events come from Postgres by way of the official adapter; of the
+// extension, the server knows the two functions by which it answers what is there already.
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdapter } from '@socket.io/postgres-adapter';
 import pg from 'pg';
 import { Server } from 'socket.io';
@@ -11,8 +12,14 @@ const FILES = new Map([
   ['/', ['page/index.html', 'text/html; charset=utf-8']],
   ['/page.css', ['page/page.css', 'text/css; charset=utf-8']],
   ['/page.js', ['page/page.js', 'text/javascript; charset=utf-8']],
+  ['/follow.js', ['page/follow.js', 'text/javascript; charset=utf-8']],
   ['/schema.sql', ['schema.sql', 'text/plain; charset=utf-8']],
 ]);
+
+// The rows as events bring them, and what tells which events they contain: see page/follow.js.
+const LIST = `
+  SELECT sio_snapshot() AS snapshot, coalesce(jsonb_agg(sio_row(o) ORDER BY o.id), '[]') AS rows
+    FROM orders o WHERE o.customer_id = $1`;
 
 const PORT = 3000;
 
@@ -46,11 +53,24 @@ export async function startServer(connectionString, { port = 0, insist = false, 
     });
   });
   const io = new Server(http, { adapter: createAdapter(pool) });
+  const hearing = untilHearing(io, pool);
 
   io.on('connection', (socket) => {
     // A client says which customer it is. A real server would have it prove that, here and for the requests below.
-    socket.join(`customer:${socket.handshake.auth.customer}`);
-    if (socket.handshake.auth.sql) socket.join('sql');
+    const { customer, sql } = socket.handshake.auth;
+    // First into the room, then the query: what comes later than this list reaches the client as an event.
+    socket.join(`customer:${customer}`);
+    if (sql) socket.join('sql');
+    socket.on('orders:list', async (answer) => {
+      try {
+        await hearing;
+        const { rows: [list] } = await pool.query(LIST, [customer]);
+        answer(list);
+      } catch (error) {
+        console.error(`orders:list: ${error.message}`);
+        answer({ error: 'there is no list now' }); // the client asks again
+      }
+    });
   });
 
   return {
@@ -75,7 +95,23 @@ async function listen(http, port, host, insist) {
   }
 }
 
-// Events tell what changes. What is there already, a client fetches when it connects.
+// Until the adapter listens, events pass this server by. So it sends one to itself, by way of Postgres, until that arrives.
+async function untilHearing(io, pool) {
+  let heard = false;
+  io.once('hearing', () => {
+    heard = true;
+  });
+  while (!heard && !pool.ending) {
+    try {
+      await pool.query(`SELECT sio_server_side_emit('/', 'hearing')`);
+      await sleep(50);
+    } catch (error) {
+      console.error(`hearing: ${error.message}`);
+      await sleep(1_000);
+    }
+  }
+}
+
 async function answer(pool, { url }, response) {
   const send = (type, body) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
   const file = FILES.get(url);
@@ -83,15 +119,10 @@ async function answer(pool, { url }, response) {
     const [name, type] = file;
     return send(type, await readFile(new URL(name, import.meta.url)));
   }
-  const [, customer, order] = url.match(/^\/customers\/(\d{1,18})\/orders(?:\/(\d{1,18})\/photo)?$/) ?? [];
+  const [, customer, order] = url.match(/^\/customers\/(\d{1,18})\/orders\/(\d{1,18})\/photo$/) ?? [];
   if (order) {
     const { rows } = await pool.query('SELECT photo FROM orders WHERE customer_id = $1 AND id = $2', [customer, order]);
     if (rows[0]?.photo) return send('application/octet-stream', rows[0].photo);
-  } else if (customer) {
-    const { rows } = await pool.query(
-      `SELECT to_jsonb(orders) - 'photo' AS row FROM orders WHERE customer_id = $1 ORDER BY id`, [customer],
-    );
-    return send('application/json', JSON.stringify(rows.map(({ row }) => row)));
   }
   response.writeHead(404).end();
 }

@@ -33,8 +33,13 @@ BEGIN
     END LOOP;
 END
 $block$;
--- But for what sio_status shows, which anybody who monitors may see,
-GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version() TO pg_monitor;
+-- But for what sio_status and sio_doctor show, which anybody who monitors may see,
+GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _sio.library_version(),
+    _sio.attachments_table() TO pg_monitor;
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
--- and for what takes a text apart, so that SELECT on sio_watches is all that it takes to read that.
-GRANT EXECUTE ON FUNCTION _sio.declaration(bytea) TO PUBLIC;
+-- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
+GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;
+-- and for what the event triggers call, which run with the privileges of who alters a table. Nobody else can call them: values
+-- of pg_ddl_command exist in event triggers only, and there alone Postgres tells what was dropped.
+GRANT USAGE ON SCHEMA _sio TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command) TO PUBLIC;

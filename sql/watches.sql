@@ -19,10 +19,26 @@ SELECT t.tgrelid::pg_catalog.regclass AS table_name,
     d.except_columns COLLATE pg_catalog."C" AS except_columns,
     d.left_event COLLATE pg_catalog."C" AS left_event,
     d.batch,
-    t.enabled
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints,
+    (
+        SELECT p.problem
+        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
+            -- Once for each.
+            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
+        WHERE p.problem IS NOT NULL
+        ORDER BY u.position
+        LIMIT 1
+    ) COLLATE pg_catalog."C" AS problem
 FROM (
     -- The triggers of a watch have the same arguments.
     SELECT tgrelid, tgargs,
+        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
         pg_catalog.bit_or(tgtype) AS type,
         pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
     FROM pg_catalog.pg_trigger

@@ -10,6 +10,7 @@ mod extension;
 mod live_tables;
 mod payload;
 mod pg;
+mod questions;
 mod roster;
 mod settings;
 mod worker;
@@ -31,17 +32,26 @@ extension_sql_file!(
         api::housekeeping::sio_cleanup,
         api::inspect::sio_buffer,
         api::inspect::sio_encode,
+        api::questions::sio_fetch_sockets,
+        api::questions::sio_fetch_sockets_with_handshake,
+        api::questions::sio_is_online,
+        api::questions::sio_server_side_emit_with_ack,
+        api::questions::sio_servers,
         api::queue::sio_deliver,
         api::queue::sio_discard,
         api::queue::sio_retry,
         api::queue::sio_wait_delivered,
+        api::rows::sio_row,
+        api::rows::sio_snapshot,
+        api::schema::sio_check,
         api::server_side::sio_server_side_emit,
         api::server_side::sio_server_side_emit_args,
         api::sockets::sio_disconnect_sockets,
         api::sockets::sio_sockets_join,
         api::sockets::sio_sockets_leave,
-        api::watch::sio_unwatch,
-        api::watch::sio_watch,
+        api::typescript::sio_typescript,
+        api::watch::sio_unwatch_of_0_5,
+        api::watch::sio_watch_of_0_5,
         live_tables::function::sio_emit_changes,
         "watches",
         "status",
@@ -52,8 +62,14 @@ extension_sql_file!(
     name = "watches",
     requires = [
         live_tables::function::sio_emit_changes,
-        api::watch::_sio_declaration
+        api::schema::_sio_problem,
+        api::watches::_sio_declaration_of_0_5
     ]
+);
+extension_sql_file!(
+    "../sql/schema.sql",
+    name = "schema",
+    requires = [api::schema::_sio_altered, api::schema::_sio_dropped]
 );
 extension_sql_file!(
     "../sql/queue.sql",
@@ -71,6 +87,17 @@ extension_sql_file!(
         api::queue::_sio_library_version,
     ]
 );
+extension_sql_file!(
+    "../sql/doctor.sql",
+    name = "doctor",
+    requires = [
+        "status",
+        "watches",
+        api::doctor::_sio_attachments_table,
+        api::inspect::sio_encode,
+        api::questions::sio_servers,
+    ]
+);
 extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Called by Postgres when it loads the library.
@@ -81,6 +108,7 @@ extern "C-unwind" fn _PG_init() {
     interrupt::held(|| {
         settings::register();
         worker::register();
+        questions::register();
     });
 }
 

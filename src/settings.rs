@@ -48,6 +48,10 @@ static CLEANUP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 /// (`scheduleReconnection` in the adapter).
 static RESTART_DELAY: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
+/// Questions to the servers that may be under way at the same time, each with a background worker, in all databases. Default
+/// 4: `max_worker_processes` is 8 by default, and others need some.
+static MAX_QUESTIONS: GucSetting<i32> = GucSetting::<i32>::new(4);
+
 /// Called once, when the library is loaded.
 pub fn register() {
     TextSetting {
@@ -124,6 +128,16 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_int_guc(
+        c"socketio_emitter.max_questions",
+        c"Sets the maximum number of questions to Socket.IO servers at the same time.",
+        c"Each occupies one of max_worker_processes. Further questions wait within their timeout.",
+        &MAX_QUESTIONS,
+        1,
+        i32::from(u16::MAX),
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     reserve_prefix();
 }
 
@@ -160,6 +174,10 @@ pub fn max_binaries() -> usize {
 
 pub fn delivery() -> Delivery {
     DELIVERY.get()
+}
+
+pub fn max_questions() -> u16 {
+    u16::try_from(MAX_QUESTIONS.get()).unwrap_or(u16::MAX)
 }
 
 pub fn restart_delay() -> Duration {

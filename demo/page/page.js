@@ -1,6 +1,7 @@
 // Two customers, each with a connection of its own as in two browsers, and the SQL that was run. What arrives is data:
 // it becomes text, never HTML.
 /* global io */
+import { follow } from './follow.js';
 
 const STATEMENTS = 100; // shown at most
 const FLASHING = 100; // rows of an event at most: thousands of animations would stall the browser
@@ -11,7 +12,7 @@ const KEYWORDS = 'SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|
 class Customer {
   #elements = new Map(); // by the order's id
   #photos = new Map(); // their URLs, by the order's id
-  #waiting; // while the list is fetched: the events since
+  #late = []; // photos that came while the list was fetched
 
   constructor(number, terminal) {
     const section = clone('customer');
@@ -25,48 +26,46 @@ class Customer {
 
     // forceNew, or both would share one connection.
     const socket = io({ forceNew: true, auth: { customer: number, sql: true } });
-    socket.on('connect', () => this.#load());
-    socket.on('disconnect', () => this.#show('offline'));
-
     socket.on('sql', ({ id, sql }) => {
       this.list.querySelectorAll('.changed').forEach((element) => element.classList.remove('changed'));
       terminal.begin(number, id, sql);
     });
-    const follow = (event, apply) => socket.on(event, (argument) => {
-      terminal.received(number, event, argument);
-      if (this.#waiting) this.#waiting.push(() => apply(argument));
-      else apply(argument);
+    for (const event of ['order:insert', 'order:update', 'order:delete', 'order:left', 'order:photo']) {
+      socket.on(event, (argument) => terminal.received(number, event, argument));
+    }
+
+    // The list that Postgres has, whatever is lost, late or overtaken.
+    const orders = follow(socket, {
+      events: 'order',
+      fetch: () => socket.timeout(10_000).emitWithAck('orders:list'),
     });
-    const each = (apply) => (orders) => {
-      const options = { flash: orders.length <= FLASHING };
-      for (const order of orders) apply(order, options);
-    };
-    follow('order:insert', each((order, options) => this.#change(order, options)));
-    follow('order:update', each((order, options) => this.#change(order, options)));
-    follow('order:delete', each((order, options) => this.#remove(order, options)));
-    follow('order:left', each((order, options) => this.#remove(order, options)));
-    follow('order:photo', ({ id, photo }) => this.#setPhoto(id, photo));
+    orders.on('change', ({ reset, set, removed }) => {
+      if (reset) this.#fill(set);
+      else {
+        const options = { flash: set.length + removed.length <= FLASHING };
+        for (const order of removed) this.#remove(order, options);
+        for (const order of set) this.#change(order, options);
+      }
+    });
+    orders.on('state', (state) => this.#show(state));
+    this.#show(orders.state);
+    socket.on('order:photo', (photo) => {
+      if (orders.state === 'live') this.#setPhoto(photo.id, photo.photo);
+      else this.#late.push(photo);
+    });
   }
 
-  // Events are for who is connected: at each connect the list is fetched anew. Those that arrive meanwhile come after
-  // it, whether it has them already or not.
-  async #load() {
-    const waiting = [];
-    this.#waiting = waiting;
-    this.#show('loading');
-    const orders = await fetched(this.url, 'json');
-    if (this.#waiting !== waiting) return; // connected once more since
+  // Photos aren't in the list. Those that came meanwhile are newer than what is fetched now.
+  async #fill(orders) {
     for (const id of this.#photos.keys()) this.#setPhoto(id);
     this.#elements.clear();
     this.list.replaceChildren();
     for (const order of orders) this.#put(order);
-    this.#waiting = undefined;
-    for (const apply of waiting) apply();
-    this.#show('live');
+    for (const { id, photo } of this.#late.splice(0)) this.#setPhoto(id, photo);
     for (const { id } of orders.filter((order) => order.has_photo)) {
-      const photo = await fetched(`${this.url}/${id}/photo`, 'blob');
-      if (this.#waiting) return;
-      if (this.#elements.has(id) && !this.#photos.has(id)) this.#setPhoto(id, photo);
+      const element = this.#elements.get(id);
+      const photo = this.#photos.has(id) ? undefined : await fetched(`${this.url}/${id}/photo`, 'blob').catch(() => undefined);
+      if (this.#elements.get(id) === element && photo && !this.#photos.has(id)) this.#setPhoto(id, photo);
     }
   }
 

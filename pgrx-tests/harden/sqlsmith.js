@@ -49,10 +49,16 @@ INSERT INTO parts SELECT i, 'c' || i % 7, date '2019-12-01' + i FROM generate_se
 SELECT sio_watch('orders', rooms => '{customer:$customer,staff}', left_event => 'left');
 SELECT sio_watch('orders', rooms => '{customer:$customer}', level => 'statement', name => 'bulk', payload => 'change', old => 'full', batch => 7);
 SELECT sio_watch('orders', rooms => '{$price}', event => '$tags', payload => 'key', name => 'odd');
+CREATE FUNCTION room_of(orders) RETURNS text STABLE LANGUAGE sql AS 'SELECT word FROM smith.words WHERE id = $1.parent';
+CREATE FUNCTION tags_of(orders) RETURNS text[] LANGUAGE plpgsql AS 'BEGIN RETURN $1.tags || $1.customer; END';
+SELECT sio_watch('orders', rooms => ARRAY['\${room_of()}', '\${tags_of()}', 'tag:\${tags[]}'], columns => '{*,room_of(),tags_of()}', name => 'computed',
+  filter => 'price > 1 AND tags_of(new) IS NOT NULL', left_event => 'left', keys => 'camel', bigints => 'text');
+SELECT sio_watch('orders', rooms => ARRAY['\${room_of()}'], columns => '{*,tags_of()}', name => 'computed_bulk', level => 'statement', changed => '{price}', batch => 7);
+SELECT sio_watch('parts', rooms => '{$customer}', left_event => 'left', filter => $$customer <> 'c1'$$, name => 'filtered');
 SELECT sio_watch('parts', rooms => '{$customer}', left_event => 'left');
 SELECT sio_watch('parts', rooms => '{$customer}', level => 'statement', name => 'bulk');
-SELECT sio_watch('words', columns => '{id,word}', event => '$word');
-SELECT sio_watch('documents', except_columns => '{big}', level => 'statement');
+SELECT sio_watch('words', everyone => true, columns => '{id,word}', event => '$word');
+SELECT sio_watch('documents', everyone => true, except_columns => '{big}', level => 'statement');
 
 CREATE TABLE regclasses (id int PRIMARY KEY, relation regclass);
 INSERT INTO regclasses SELECT row_number() OVER (), oid FROM pg_class
@@ -69,7 +75,7 @@ DECLARE
     $q$sio_sockets_join('/', '{a}', '{b}')$q$, $q$sio_sockets_leave('/', '{a}', '{b}')$q$, $q$sio_disconnect_sockets('/', '{a}')$q$,
     $q$sio_cleanup()$q$, $q$sio_cleanup('0')$q$, $q$sio_deliver(10)$q$, $q$sio_retry()$q$, $q$sio_discard()$q$, $q$sio_wait_delivered('1 ms')$q$,
     $q$sio_watch('smith.words', rooms => '{$word}', level => 'statement', name => 'new')$q$,
-    $q$sio_watch('smith.parts', ops => '{insert,truncate}', payload => 'change')$q$,
+    $q$sio_watch('smith.parts', everyone => true, ops => '{insert,truncate}', payload => 'change')$q$,
     $q$sio_unwatch('smith.orders')$q$, $q$sio_unwatch('smith.parts', 'bulk')$q$,
     $q$(SELECT s FROM public.sio_status s)$q$, $q$(SELECT count(*) FROM public.sio_watches)$q$, $q$(SELECT count(*) FROM public.sio_failed)$q$,
     $q$(SELECT e FROM sio_encode('/', '{a}', 'e', '1') e)$q$];

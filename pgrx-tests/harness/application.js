@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import os from 'node:os';
 import path from 'node:path';
 import { connectClient, received } from './clients.js';
+import { withoutMeta } from './live.js';
 import { capture } from './processes.js';
 import { serverGrantsIn } from './roles.js';
 import { closeAll, startServers } from './servers.js';
@@ -122,7 +123,7 @@ export class Application {
       await this.admin.query(sql);
       const [events] = await received(this.admin, [client], { schema: this.schema });
       assert.deepEqual(servers.flatMap((server) => server.errors), []);
-      return events;
+      return events.map(withoutMeta);
     } finally {
       await closeAll(client, servers);
     }

@@ -26,8 +26,13 @@ export const LIVE_FUNCTIONS = {
   sio_emit_changes: [],
   sio_watch: [
     'table_name', 'rooms', 'event', 'ns', 'payload', 'columns', 'except_columns', 'left_event', 'level', 'ops', 'name', 'old', 'batch',
+    'meta', 'everyone', 'filter', 'changed', 'keys', 'bigints',
   ],
-  sio_unwatch: ['table_name', 'name'],
+  sio_unwatch: ['table_name', 'name', 'if_exists'],
+  sio_row: ['record', 'watch'],
+  sio_snapshot: [],
+  sio_check: [],
+  sio_typescript: ['ns'],
 };
 
 /** Those of queued delivery, with their parameters. */
@@ -38,12 +43,23 @@ export const QUEUE_FUNCTIONS = {
   sio_discard: ['id'],
 };
 
+const WAIT = { timeout: `'1 s'`, servers: 'NULL', partial: 'false' };
+
+/** Questions to the servers: as CALLS. */
+export const QUESTIONS = {
+  sio_servers: { ns: `'/'`, settle: `'0'` },
+  sio_fetch_sockets: { ns: `'/'`, rooms: `'{a}'`, except_rooms: `'{b}'`, ...WAIT },
+  sio_fetch_sockets_with_handshake: { ns: `'/'`, rooms: `'{a}'`, except_rooms: `'{b}'`, ...WAIT },
+  sio_is_online: { ns: `'/'`, rooms: `'{a}'`, timeout: `'1 s'` },
+  sio_server_side_emit_with_ack: { ns: `'/'`, event: `'e'`, args: `ARRAY['1'::jsonb]`, ...WAIT },
+};
+
 /** Those that send something. */
 export const SENDERS = FUNCTIONS.filter((name) => !['sio_encode', 'sio_cleanup', 'sio_buffer'].includes(name));
 
 /** The function called with right arguments but for `changes`; a parameter that is undefined there is left out. */
 export function call(name, changes = {}, schema = 'public') {
-  const parameters = Object.entries({ ...CALLS[name], ...changes }).filter(([, value]) => value !== undefined);
+  const parameters = Object.entries({ ...CALLS[name] ?? QUESTIONS[name], ...changes }).filter(([, value]) => value !== undefined);
   const list = parameters.map(([parameter, value]) => `${parameter} => ${value}`).join(', ');
   return `SELECT * FROM ${schema}.${name}(${list.replaceAll('sio_buffer', `${schema}.sio_buffer`)})`;
 }

@@ -67,29 +67,32 @@ class Live {
     await this.admin.query('TRUNCATE socket_io_attachments');
   }
 
-  /** What clients received since the last call: name → [event, ...arguments][]. Who got nothing isn't in it. */
-  async got() {
+  /**
+   * What clients received since the last call: name → [event, ...arguments][]. Who got nothing isn't in it. With `meta`, also
+   * what events tell of themselves.
+   */
+  async got({ meta = false } = {}) {
     const all = {};
     for (const nsp of this.listeners.keys()) {
       const here = [...this.clients].filter(([, each]) => each.nsp === nsp);
       const lists = await received(this.app, here.map(([, { client }]) => client), { nsp });
-      here.forEach(([name], i) => lists[i].length > 0 && (all[name] = lists[i]));
+      here.forEach(([name], i) => lists[i].length > 0 && (all[name] = meta ? lists[i] : lists[i].map(withoutMeta)));
     }
     return all;
   }
 
   /**
    * What was notified since the last call, whoever may hear it, in order: { event, args, rooms, except, attached }. The
-   * harness's own marks are left out.
+   * harness's own marks are left out. With `meta`, also what events tell of themselves.
    */
-  async sent(nsp = '/') {
+  async sent(nsp = '/', { meta = false } = {}) {
     const all = [];
     const listener = this.listeners.get(nsp);
     for (const message of await listener.messages()) {
       if (message.type !== BROADCAST) continue; // a probe of the harness
       const attached = message.attachmentId !== undefined;
       const { data: { packet, opts } } = attached ? await listener.attachment(message) : message;
-      const [event, ...args] = packet.data;
+      const [event, ...args] = meta ? packet.data : withoutMeta(packet.data);
       if (!event.startsWith('harness:')) all.push({ event, args, rooms: opts.rooms, except: opts.except, attached });
     }
     return all;
@@ -110,9 +113,9 @@ class Live {
     }
   }
 
-  /** sio_watch by the owner, with these further parameters. */
+  /** sio_watch by the owner, with these further parameters. Without rooms among them, everyone is meant. */
   async watch(parameters = '', table = 'orders') {
-    await this.app.query(`SELECT sio_watch('${table}'${parameters && `, ${parameters}`})`);
+    await this.app.query(`SELECT sio_watch('${table}'${watched(parameters)})`);
   }
 
   /** sio_unwatch by the owner: how many watches it says that it removed. */
@@ -145,6 +148,18 @@ class Live {
       .filter(Boolean).map((session) => session.end()));
   }
 }
+
+/** Parameters of sio_watch behind the table. Without rooms among them, everyone is meant. */
+export function watched(parameters) {
+  const hasRooms = /^'|^ARRAY|\brooms =>|\beveryone =>/.test(parameters);
+  return `${parameters && `, ${parameters}`}${hasRooms ? '' : ', everyone => true'}`;
+}
+
+/** Whether that is what an event of a watch tells of itself. */
+export const isMeta = (arg) => typeof arg?.xid === 'string' && typeof arg.seq === 'string' && Object.keys(arg).length === 2;
+
+/** An event and its arguments, without what it tells of itself. */
+export const withoutMeta = (event) => (isMeta(event.at(-1)) ? event.slice(0, -1) : event);
 
 /** CREATE TRIGGER `name` … FOR EACH ROW, with these arguments. */
 export function rowTrigger(table, ops, args = [], { name = 'live', more = '' } = {}) {

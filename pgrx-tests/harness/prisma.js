@@ -99,7 +99,10 @@ export class Prisma {
 
   /** A migration written by hand, which comes last. */
   writeMigration(name, sql) {
-    this.application.write(`prisma/migrations/${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}_${name}/migration.sql`, sql);
+    // Behind the last one, which may be of the same second.
+    const now = Number(new Date().toISOString().replace(/\D/g, '').slice(0, 14));
+    const last = Number(this.migrations().at(-1)?.slice(0, 14) ?? 0);
+    this.application.write(`prisma/migrations/${Math.max(now, last + 1)}_${name}/migration.sql`, sql);
   }
 
   async deploy(options) {

@@ -86,6 +86,13 @@ pub fn readable<A: Serialize>(
     in_database_encoding(text, "payload")
 }
 
+/// An argument alone as JSON in the database's encoding, however long.
+pub fn argument<T: Serialize>(argument: &T, context: &Context<'_>) -> Result<Vec<u8>, Error> {
+    let text =
+        to_json(argument, varlena::PAYLOAD_LIMIT, HOST).map_err(|error| reason(error, context))?;
+    in_database_encoding(text, "payload")
+}
+
 /// The channel that servers of a namespace listen on, as `LISTEN` truncates its name.
 fn channel(namespace: &str) -> Result<CString, Error> {
     let prefix = settings::channel_prefix();

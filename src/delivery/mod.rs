@@ -1,12 +1,12 @@
 //! From a message to the servers: encoded once, then given to its transport, at once or through the queue.
 
-mod encode;
+pub mod encode;
 mod immediate;
 mod numbering;
 pub mod preview;
 pub mod queue;
 mod send;
-mod text;
+pub mod text;
 pub mod transport;
 
-pub use send::send;
+pub use send::{Turn, send};

@@ -1,6 +1,6 @@
 //! What [`send`](crate::delivery::send) would send.
 
-use crate::delivery::encode::{Body, encode, readable};
+use crate::delivery::encode::{self, Body, encode, readable};
 use crate::delivery::numbering;
 use crate::delivery::text::c_string;
 use crate::error::Error;
@@ -44,4 +44,9 @@ pub fn preview<A: Serialize + Clone>(
         bytes,
         attachment,
     })
+}
+
+/// An argument of a message as it would travel in JSON, in the database's encoding.
+pub fn argument<T: Serialize>(argument: &T, context: &Context<'_>) -> Result<CString, Error> {
+    encode::argument(argument, context).map(c_string)
 }

@@ -1,7 +1,7 @@
 //! Sending: the one place that chooses a message's way, at once or through the queue.
 
 use crate::delivery::encode::{Body, encode};
-use crate::delivery::queue::place::Place;
+use crate::delivery::queue::place::{self, Place};
 use crate::delivery::transport::notify::attachments;
 use crate::delivery::{immediate, numbering};
 use crate::error::Error;
@@ -26,20 +26,57 @@ pub fn send<A: Serialize>(
     action: Action<'_, A>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
-    transaction::prevent_if_read_only(function);
-    match place_in_queue() {
-        // Messages of many transactions go out in one, so the place tells them apart.
-        Some(place) => {
-            let encoded = encode(namespace, action, context, place.id as u64)?;
-            let attachments = match &encoded.body {
-                Body::Text(_) => None,
-                Body::Attachment { .. } => Some(attachments::current_table()?),
-            };
-            place.fill(&encoded, attachments)
+    Turn::take(function).send(namespace, action, context)
+}
+
+/// A message's turn, taken before the message is made, so that the message can tell it.
+#[derive(Debug)]
+pub struct Turn {
+    /// None if the message is sent at once.
+    place: Option<Place>,
+}
+
+impl Turn {
+    /// Takes the next one, on the way that messages take now.
+    ///
+    /// `function`: the SQL function, for the error of a read-only transaction.
+    pub fn take(function: &CStr) -> Self {
+        transaction::prevent_if_read_only(function);
+        Self {
+            place: place_in_queue(),
         }
-        None => {
-            let encoded = encode(namespace, action, context, numbering::take())?;
-            immediate::send(encoded)
+    }
+
+    /// A number that is higher than that of every turn that was taken before in this database, whichever way its message
+    /// goes. An error if the SQL of the extension is older than the queue, whose numbers these are.
+    pub fn number(&self) -> Result<i64, Error> {
+        match &self.place {
+            Some(place) => Ok(place.id),
+            None => place::number(),
+        }
+    }
+
+    /// Sends the message when the transaction commits.
+    pub fn send<A: Serialize>(
+        self,
+        namespace: &str,
+        action: Action<'_, A>,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        match self.place {
+            // Messages of many transactions go out in one, so the place tells them apart.
+            Some(place) => {
+                let encoded = encode(namespace, action, context, place.id as u64)?;
+                let attachments = match &encoded.body {
+                    Body::Text(_) => None,
+                    Body::Attachment { .. } => Some(attachments::current_table()?),
+                };
+                place.fill(&encoded, attachments)
+            }
+            None => {
+                let encoded = encode(namespace, action, context, numbering::take())?;
+                immediate::send(encoded)
+            }
         }
     }
 }

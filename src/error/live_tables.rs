@@ -2,6 +2,7 @@
 
 use crate::error::description::Description;
 use crate::pg::encoding::shorten;
+use crate::pg::table::expression::Unfit;
 use pgrx::PgSqlErrorCode as Code;
 use socketio_emitter_declaration::{DeclarationError, Key};
 
@@ -17,6 +18,16 @@ pub enum LiveTableError {
         /// The trigger's argument.
         argument: &'static str,
     },
+    /// More rooms for one row than [`MAX_ROW_ROOMS`].
+    TooManyRooms,
+    /// Rooms for one row that have more than [`MAX_ROOMS_TEXT`] together.
+    TooLongRooms,
+    /// A watch without rooms, and nothing that says that everyone is meant.
+    NoRooms,
+    /// A watch for everyone that has rooms, too.
+    RoomsForEveryone,
+    /// `sio_unwatch` of a name that the table has no watch of.
+    NoSuchWatch { name: String, table: String },
     /// A call outside a trigger, or a trigger of a kind that cannot work.
     TriggerProtocol {
         problem: &'static str,
@@ -34,6 +45,18 @@ pub enum LiveTableError {
     NoTriggerPrivilege { table: String },
     /// Something other than a table, which cannot have triggers for its rows.
     NotWatchable { name: String },
+    /// A row that is of no table.
+    NotARow,
+    /// A table without any watch, or without the one of that name. `watches`: those that it has.
+    NoWatchOfRow {
+        table: String,
+        watch: Option<String>,
+        watches: Vec<String>,
+    },
+    /// A table with several watches, where one was meant.
+    SeveralWatches { table: String, watches: Vec<String> },
+    /// A snapshot that does not tell which transactions it contains.
+    StandbySnapshot,
 }
 
 impl LiveTableError {
@@ -60,12 +83,41 @@ impl LiveTableError {
         })
     }
 
+    /// A filter that Postgres's parser takes, and that rows of a trigger can't be asked.
+    pub fn unfit_filter(unfit: Unfit, filter: &str) -> Self {
+        let (problem, hint) = match unfit {
+            Unfit::NotOne => (
+                "is not one expression",
+                "Write a condition over the columns of the row, such as status = 'paid' AND total > 100.",
+            ),
+            Unfit::SystemColumn => (
+                "refers to a system column, which a trigger's row does not have",
+                "Use only columns of the table.",
+            ),
+            Unfit::VirtualColumn => (
+                "refers to a virtual generated column, which a trigger's row does not have",
+                "Use the column's expression, or make the column STORED.",
+            ),
+            Unfit::Inexact => (
+                "calls a function or an operator whose parameters are of other types than its arguments, so that another one of its name could take its place",
+                "Pass all arguments, in their order and of exactly the types of the parameters. Instead of a polymorphic function, use one for the type.",
+            ),
+            Unfit::Unqualifiable => (
+                "compares with an operator that is not found on every search path",
+                "IS DISTINCT FROM, NULLIF, CASE and rows use the operator that is found by its name. Write a = b instead, or cast the values to a type of Postgres's own, such as text.",
+            ),
+        };
+        Self::misdeclared(Why::Argument, Key::Filter, Some(filter), problem, hint)
+    }
+
     pub(super) fn describe(self) -> Description {
         let (code, message, hint) = match self {
             Self::Misdeclared(misdeclared) => (
                 match misdeclared.why {
-                    Why::Argument => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                    Why::Argument | Why::KeyLeftOut => Code::ERRCODE_INVALID_PARAMETER_VALUE,
                     Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
+                    Why::NoFunction => Code::ERRCODE_UNDEFINED_FUNCTION,
+                    Why::WrongType => Code::ERRCODE_DATATYPE_MISMATCH,
                     Why::NoPrimaryKey => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 },
                 misdeclared.message(),
@@ -83,6 +135,31 @@ impl LiveTableError {
                     "Rooms and events are names. Build them from columns with short values."
                         .to_owned(),
                 ),
+            ),
+            Self::TooManyRooms => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("row has more than {MAX_ROW_ROOMS} rooms"),
+                Some("Let clients join a room that stands for many of these.".to_owned()),
+            ),
+            Self::TooLongRooms => (
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                format!("row has rooms of more than {MAX_ROOMS_TEXT} bytes together"),
+                Some("Let clients join a room that stands for many of these.".to_owned()),
+            ),
+            Self::NoRooms => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"rooms\" must name a room".to_owned(),
+                Some("Name the rooms that may see the rows, such as rooms => '{customer:$customer_id}', or send them to every client of the namespace with everyone => true.".to_owned()),
+            ),
+            Self::RoomsForEveryone => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                "parameter \"rooms\" must be empty when \"everyone\" is true".to_owned(),
+                Some("Leave out one of the two.".to_owned()),
+            ),
+            Self::NoSuchWatch { name, table } => (
+                Code::ERRCODE_UNDEFINED_OBJECT,
+                format!("table {table} has no watch \"{}\"", shorten(&name)),
+                Some("The view sio_watches lists the watches. To ignore a missing one, use if_exists => true.".to_owned()),
             ),
             Self::TriggerProtocol { problem, hint } => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
@@ -127,6 +204,42 @@ impl LiveTableError {
                 format!("parameter \"table_name\": \"{name}\" is not a table"),
                 Some("To follow a view, watch the tables that it reads.".to_owned()),
             ),
+            Self::NotARow => (
+                Code::ERRCODE_WRONG_OBJECT_TYPE,
+                "parameter \"record\" is not a row of a table".to_owned(),
+                Some(
+                    "Pass the table's name or alias: SELECT sio_row(o) FROM orders AS o."
+                        .to_owned(),
+                ),
+            ),
+            Self::NoWatchOfRow {
+                table,
+                watch,
+                watches,
+            } => (
+                Code::ERRCODE_UNDEFINED_OBJECT,
+                match watch {
+                    Some(watch) => format!("\"{table}\" has no watch \"{}\"", shorten(&watch)),
+                    None => format!("\"{table}\" has no watch"),
+                },
+                Some(match watches.is_empty() {
+                    true => "Create one with sio_watch(), and pass rows of the table itself, not of a view.".to_owned(),
+                    false => format!("Its watches are: {}.", watches.join(", ")),
+                }),
+            ),
+            Self::SeveralWatches { table, watches } => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("\"{table}\" has several watches, none of which is called \"sio_watch\""),
+                Some(format!(
+                    "Pass the name of the one that clients follow: {}.",
+                    watches.join(", ")
+                )),
+            ),
+            Self::StandbySnapshot => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "a snapshot taken on a standby server cannot be followed by events".to_owned(),
+                Some("Run the query on the primary. A standby does not show which transactions are running, and lacks changes whose events may have been sent already.".to_owned()),
+            ),
         };
         Description {
             code,
@@ -154,8 +267,14 @@ pub enum Why {
     Argument,
     /// 42703
     NoColumn,
+    /// 42883
+    NoFunction,
+    /// 42804
+    WrongType,
     /// 55000
     NoPrimaryKey,
+    /// 22023: of a primary key that there is
+    KeyLeftOut,
 }
 
 impl Misdeclared {
@@ -184,6 +303,12 @@ impl Misdeclared {
 /// Bytes of UTF-8 in a room or an event that a trigger builds from a row. The limit is ours: what a row's room takes of
 /// memory must be bounded, and servers keep a room's name for as long as somebody is in it.
 pub const MAX_TEXT: usize = 65_536;
+
+/// Rooms of one row, by arrays and functions. The limit is ours, as above: a message names each of them.
+pub const MAX_ROW_ROOMS: usize = 10_000;
+
+/// Bytes of all rooms of one row together, each as often as the row names it. The limit is ours, as above.
+pub const MAX_ROOMS_TEXT: usize = 16 << 20;
 
 impl From<DeclarationError> for LiveTableError {
     fn from(argument: DeclarationError) -> Self {

@@ -6,20 +6,24 @@ mod attachments;
 mod description;
 mod live_tables;
 mod parameters;
+mod questions;
 mod queue;
+mod schema;
 
 pub use attachments::AttachmentsError;
-pub use live_tables::{LiveTableError, MAX_TEXT, Misdeclared, Why};
+pub use live_tables::{LiveTableError, MAX_ROOMS_TEXT, MAX_ROW_ROOMS, MAX_TEXT, Misdeclared, Why};
 pub use parameters::ParameterError;
+pub use questions::QuestionError;
 pub use queue::QueueError;
+pub use schema::SchemaError;
 
 pub use crate::pg::encoding::shorten;
 
 use crate::error::description::Description;
 use crate::extension;
 use crate::pg::encoding::in_any_encoding;
-use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use socketio_emitter_declaration::DeclarationError;
 use socketio_emitter_protocol::{EncodeError, ReservedEvent};
 
@@ -29,7 +33,9 @@ pub enum Error {
     Parameter(ParameterError),
     Attachments(AttachmentsError),
     Queue(QueueError),
+    Question(QuestionError),
     LiveTable(LiveTableError),
+    Schema(SchemaError),
     /// Any of these, in a trigger.
     InTrigger {
         trigger: String,
@@ -45,12 +51,27 @@ impl Error {
         unreachable!("an ERROR does not return")
     }
 
+    /// Its message and its hint, for those who only tell of it.
+    pub fn told(self) -> (String, Option<String>) {
+        let Description { message, hint, .. } = self.describe();
+        (message, hint)
+    }
+
+    /// A message that ends nothing.
+    pub fn notice(message: String) {
+        let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+        ErrorReport::new(code, in_any_encoding(message), extension::NAME)
+            .report(PgLogLevel::NOTICE);
+    }
+
     fn describe(self) -> Description {
         match self {
             Self::Parameter(error) => error.describe(),
             Self::Attachments(error) => error.describe(),
             Self::Queue(error) => error.describe(),
+            Self::Question(error) => error.describe(),
             Self::LiveTable(error) => error.describe(),
+            Self::Schema(error) => error.describe(),
             Self::InTrigger {
                 trigger,
                 table,
@@ -85,9 +106,21 @@ impl From<QueueError> for Error {
     }
 }
 
+impl From<QuestionError> for Error {
+    fn from(error: QuestionError) -> Self {
+        Self::Question(error)
+    }
+}
+
 impl From<LiveTableError> for Error {
     fn from(error: LiveTableError) -> Self {
         Self::LiveTable(error)
+    }
+}
+
+impl From<SchemaError> for Error {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was done to a row.
 
-use crate::pg::table::row::Row;
+use crate::pg::table::expression::View;
 use crate::pg::trigger::Operation;
 
 /// A changed row.
@@ -9,14 +9,14 @@ pub struct Change<'a> {
     /// What the statement did to it.
     pub operation: Operation,
     /// None on insert.
-    pub old: Option<Row<'a>>,
+    pub old: Option<&'a View<'a>>,
     /// None on delete.
-    pub new: Option<Row<'a>>,
+    pub new: Option<&'a View<'a>>,
 }
 
 impl<'a> Change<'a> {
     /// The new row; the old one on delete.
-    pub fn row(&self) -> Option<Row<'a>> {
+    pub fn row(&self) -> Option<&'a View<'a>> {
         self.new.or(self.old)
     }
 }

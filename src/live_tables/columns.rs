@@ -4,8 +4,9 @@ use crate::error::{Error, ParameterError};
 use crate::pg::encoding;
 use crate::pg::table::column::Reader;
 use crate::pg::table::definition::{ColumnHandle, Table};
+use socketio_emitter_declaration::{Key, Part, Template};
 
-/// A column and the key that it has in JSON.
+/// A value and the key that it has in JSON.
 #[derive(Debug)]
 pub struct NamedReader {
     /// UTF-8.
@@ -49,12 +50,26 @@ impl NamedColumns {
     }
 
     /// The HINT for a name that no column has.
-    pub fn hint(&self, wanted: &str) -> String {
+    ///
+    /// `template`: the one that the name stands in, and its argument, if it is one.
+    pub fn hint(&self, wanted: &str, template: Option<(Key, &Template)>) -> String {
         let folded = |name: &str| name.to_lowercase();
         if let Some((name, _)) = self.iter().find(|(name, _)| folded(name) == folded(wanted)) {
-            return format!(
-                "There is a column \"{name}\". Write ${{{name}}} in a template, and \"{name}\" in a list of columns."
-            );
+            let there_is = format!("There is a column \"{name}\". Write");
+            return match template {
+                Some((key, template)) => {
+                    let column = Part::Column(name.to_owned());
+                    format!(
+                        "{there_is} {}.",
+                        as_typed(key, &template.with_column(wanted, &column))
+                    )
+                }
+                None => format!("{there_is} \"{name}\" in a list of columns."),
+            };
+        }
+        let is_call = |pair: &[Part]| matches!(pair, [Part::Column(name), Part::Literal(text)] if name == wanted && text.starts_with("()"));
+        if template.is_some_and(|(_, template)| template.parts().windows(2).any(is_call)) {
+            return format!("To call a function of the row, write ${{{wanted}()}}.");
         }
         let names: Vec<&str> = self.iter().map(|(name, _)| name).collect();
         match names.split_at_checked(SHOWN) {
@@ -63,5 +78,14 @@ impl NamedColumns {
             }
             _ => format!("Columns are: {}.", names.join(", ")),
         }
+    }
+}
+
+/// How a call of `sio_watch` has a template. In an array literal, braces would have to be in double quotes.
+pub fn as_typed(key: Key, template: &str) -> String {
+    let literal = template.replace('\'', "''");
+    match key {
+        Key::Room => format!("rooms => ARRAY['{literal}']"),
+        _ => format!("{key} => '{literal}'"),
     }
 }

@@ -2,16 +2,27 @@
 
 use crate::error::Error;
 use crate::live_tables::change::Change;
-use crate::live_tables::events::{events_of, is_unchanged, send};
+use crate::live_tables::events::{events_of, is_passed_over, send};
 use crate::live_tables::plan::Plan;
 use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::process::interrupt;
+use crate::pg::table::expression::{Evaluator, View};
+use crate::pg::trigger::{Firing, Operation};
 
-/// Sends the events of a changed row.
-pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
+/// Sends the events of the row that a trigger fires for.
+pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
     interrupt::check();
-    if is_unchanged(plan, &change) {
+    let evaluator = Evaluator::new(&plan.expressions, plan.id, firing.keeper());
+    evaluator.begin_row();
+    let view = |row| View::new(row, &evaluator);
+    let (old, new) = (firing.old_row().map(view), firing.new_row().map(view));
+    let change = Change {
+        operation,
+        old: old.as_ref(),
+        new: new.as_ref(),
+    };
+    if is_passed_over(plan, &change) {
         return Ok(());
     }
     let context = Context::new("payload", []);
@@ -22,7 +33,7 @@ pub fn emit(plan: &Plan, change: Change<'_>) -> Result<(), Error> {
             change,
             about: event.about,
         };
-        send(plan, &event, &[record], &context)?;
+        send(plan, &event, Some(record), &context)?;
     }
     Ok(())
 }

@@ -1,18 +1,18 @@
 //! FOR EACH STATEMENT: the rows of its transition tables go out in batches; TRUNCATE has none.
 
-use crate::error::{Error, LiveTableError};
+use crate::error::Error;
 use crate::live_tables::batches::StatementBatches;
 use crate::live_tables::change::Change;
 use crate::live_tables::events::{events_of, send};
 use crate::live_tables::plan::Plan;
+use crate::live_tables::protocol::{missing_new_table, missing_old_table};
 use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::trigger::{Firing, Operation};
 use socketio_emitter_batching::About;
-use socketio_emitter_declaration::Payload;
 
 /// Sends the events of the rows that a statement changed.
-pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
+pub fn emit<'a>(plan: &'a Plan, firing: &Firing<'a>, operation: Operation) -> Result<(), Error> {
     let mut batches = StatementBatches::new(plan, firing, operation);
     match operation {
         Operation::Insert => {
@@ -75,32 +75,14 @@ pub fn emit_truncate(plan: &Plan) -> Result<(), Error> {
         new: None,
     };
     let context = Context::new("payload", []);
-    let record = [Record {
+    let payload = plan.has_old_record().then_some(Record {
         plan,
         context: &context,
         change,
         about: About::Change,
-    }];
-    let args = match plan.payload {
-        Payload::Change { .. } => &record[..],
-        Payload::Row | Payload::Key => &[],
-    };
+    });
     for event in events_of(plan, change)? {
-        send(plan, &event, args, &context)?;
+        send(plan, &event, payload, &context)?;
     }
     Ok(())
-}
-
-fn missing_new_table() -> Error {
-    LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() requires the transition table NEW TABLE in a statement-level trigger",
-        hint: "Create the trigger with REFERENCING NEW TABLE AS sio_new (for UPDATE also OLD TABLE AS sio_old), or with FOR EACH ROW.",
-    }.into()
-}
-
-fn missing_old_table() -> Error {
-    LiveTableError::TriggerProtocol {
-        problem: "sio_emit_changes() requires the transition table OLD TABLE in a statement-level trigger",
-        hint: "Create the trigger with REFERENCING OLD TABLE AS sio_old, or with FOR EACH ROW. Deletes require the table, and so do updates with payload=change, left_event or unchanged=skip.",
-    }.into()
 }

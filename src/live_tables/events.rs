@@ -1,20 +1,33 @@
 //! The events that a changed row causes: which clients they are for, and under which name.
 
-use crate::delivery;
+use crate::delivery::Turn;
 use crate::error::Error;
 use crate::live_tables::change::Change;
+use crate::live_tables::meta::{Argument, Meta};
 use crate::live_tables::plan::{Plan, Recipients};
 use crate::payload::Context;
+use crate::pg::table::comparison::Comparison;
 use crate::pg::trigger::Operation;
 use serde::Serialize;
 use socketio_emitter_batching::{About, Event};
 use socketio_emitter_protocol::{Action, Flags, Target};
+use std::borrow::Cow;
 
-/// Whether to pass over the row, because the update changed nothing and the declaration skips such updates.
-pub fn is_unchanged(plan: &Plan, change: &Change<'_>) -> bool {
-    match (&plan.unchanged, change.old, change.new) {
-        (Some(comparison), Some(old), Some(new)) => comparison.are_same(old, new),
-        _ => false,
+/// Whether to pass over the row: nobody is to see it, or the update changed nothing that the declaration tells of.
+pub fn is_passed_over(plan: &Plan, change: &Change<'_>) -> bool {
+    match (change.old, change.new) {
+        (Some(old), Some(new)) => {
+            let is_seen = plan.sees(new);
+            let was_seen = plan.sees(old);
+            if is_seen != was_seen {
+                // In the filter it is news, whatever has changed; out of it, it has left.
+                return !is_seen && !plan.tells_of_leaving();
+            }
+            let is_same = |comparison: &Comparison| comparison.are_same(old, new);
+            !is_seen || plan.unchanged.as_ref().is_some_and(is_same)
+        }
+        (Some(row), None) | (None, Some(row)) => !plan.sees(row),
+        (None, None) => false,
     }
 }
 
@@ -29,33 +42,33 @@ pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
             new: None,
             ..
         } => Recipients::Nobody,
+        _ if change.row().is_some_and(|row| !plan.sees(row)) => Recipients::Nobody,
         _ => plan.recipients(change.operation, change.row())?,
     };
     if change.operation == Operation::Update
         && plan.tells_of_leaving()
         && let Some(old) = change.old
-        && let Recipients::Rooms(before) = plan.recipients(change.operation, Some(old))?
+        && plan.sees(old)
     {
-        let now = recipients.rooms().unwrap_or_default();
-        let left: Vec<_> = before
-            .into_iter()
-            .filter(|room| !now.contains(room))
-            .collect();
-        if !left.is_empty()
+        let left = rooms_left(plan.recipients(change.operation, Some(old))?, &recipients);
+        if let Some(rooms) = left
             && let Some(name) = plan.left_event(old)?
         {
             events.push(Event {
                 about: About::Leaving,
                 name,
-                rooms: left,
+                rooms,
                 // Clients that still see the row, by another room.
-                except: now.to_vec(),
+                except: match &recipients {
+                    Recipients::Rooms(now) => now.list().to_vec(),
+                    Recipients::Everyone | Recipients::Nobody => Vec::new(),
+                },
             });
         }
     }
     let rooms = match recipients {
         Recipients::Everyone => Vec::new(),
-        Recipients::Rooms(rooms) => rooms,
+        Recipients::Rooms(rooms) => rooms.into_list(),
         Recipients::Nobody => return Ok(events),
     };
     if let Some(name) = plan.event(change.operation, change.row())? {
@@ -69,25 +82,56 @@ pub fn events_of(plan: &Plan, change: Change<'_>) -> Result<Vec<Event>, Error> {
     Ok(events)
 }
 
+/// The rooms that the row was in and is no longer, as the protocol has them: none of them is everyone. `None` if there are none.
+fn rooms_left(before: Recipients, now: &Recipients) -> Option<Vec<Cow<'static, str>>> {
+    match (before, now) {
+        (Recipients::Everyone, Recipients::Nobody) => Some(Vec::new()),
+        (Recipients::Rooms(before), now) => {
+            let is_left = |room: &Cow<'static, str>| match now {
+                Recipients::Rooms(now) => !now.has(room),
+                Recipients::Everyone => false,
+                Recipients::Nobody => true,
+            };
+            let left: Vec<_> = before.into_list().into_iter().filter(is_left).collect();
+            (!left.is_empty()).then_some(left)
+        }
+        (Recipients::Everyone | Recipients::Nobody, _) => None,
+    }
+}
+
 /// Sends one event.
-pub fn send<A: Serialize>(
+///
+/// `payload`: its argument. Without one, the event has none, or a null in front of its [`Meta`].
+pub fn send<P: Serialize>(
     plan: &Plan,
     event: &Event,
-    args: &[A],
+    payload: Option<P>,
     context: &Context<'_>,
 ) -> Result<(), Error> {
-    delivery::send(
-        c"sio_emit_changes()",
-        &plan.namespace,
-        Action::Emit {
-            event: &event.name,
-            args,
-            target: Target {
-                rooms: &event.rooms,
-                except: &event.except,
-            },
-            flags: Flags::default(),
+    let turn = Turn::take(c"sio_emit_changes()");
+    let meta = match plan.meta {
+        true => Some(Meta::of(&turn)?),
+        false => None,
+    };
+    let action = |args| Action::Emit {
+        event: &event.name,
+        args,
+        target: Target {
+            rooms: &event.rooms,
+            except: &event.except,
         },
-        context,
-    )
+        flags: Flags::default(),
+    };
+    let namespace = &plan.namespace;
+    match (payload, meta) {
+        (payload, Some(meta)) => {
+            let args = [Argument::Payload(payload), Argument::Meta(meta)];
+            turn.send(namespace, action(&args), context)
+        }
+        (Some(payload), None) => {
+            let args = [Argument::Payload(Some(payload))];
+            turn.send(namespace, action(&args), context)
+        }
+        (None, None) => turn.send(namespace, action(&[]), context),
+    }
 }

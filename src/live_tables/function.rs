@@ -1,8 +1,7 @@
 //! The trigger function.
 
 use crate::error::{Error, LiveTableError};
-use crate::live_tables::change::Change;
-use crate::live_tables::{cache, each_row, each_statement};
+use crate::live_tables::{cache, each_row, each_statement, protocol};
 use crate::pg::trigger::{Called, Done, Firing, Operation};
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -40,22 +39,12 @@ fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
 /// Follows the trigger's plan.
 fn emit(firing: &Firing<'_>) -> Result<(), Error> {
     if !firing.is_after() {
-        return Err(LiveTableError::TriggerProtocol {
-            problem: "sio_emit_changes() must be called by an AFTER trigger",
-            hint: "Create the trigger with AFTER. The row that a BEFORE trigger sees can still change, or be discarded.",
-        }.into());
+        return Err(protocol::not_after());
     }
     let plan = &*cache::plan_of(firing)?;
     match firing.operation() {
         Operation::Truncate => each_statement::emit_truncate(plan),
-        operation if firing.is_for_each_row() => each_row::emit(
-            plan,
-            Change {
-                operation,
-                old: firing.old_row(),
-                new: firing.new_row(),
-            },
-        ),
+        operation if firing.is_for_each_row() => each_row::emit(plan, firing, operation),
         operation => each_statement::emit(plan, firing, operation),
     }
 }

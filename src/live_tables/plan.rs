@@ -1,76 +1,96 @@
 //! A declaration that has met its table: its columns are found, and ready to be read from rows.
 
-use crate::error::{Error, LiveTableError, Why};
+use crate::error::{Error, LiveTableError, ParameterError, Why};
 use crate::live_tables::change::Change;
 use crate::live_tables::columns::{NamedColumns, NamedReader};
+use crate::live_tables::functions::Functions;
 use crate::live_tables::resolve::Resolver;
+use crate::live_tables::rooms::Rooms;
+use crate::live_tables::shape::{self, Shape};
+use crate::live_tables::shown;
 use crate::live_tables::template::BoundTemplate;
 use crate::pg::memory::Memory;
-use crate::pg::table::definition::Table;
-use crate::pg::table::row::{Comparison, Row};
+use crate::pg::table::column::{ColumnValue, Reader};
+use crate::pg::table::comparison::Comparison;
+use crate::pg::table::expression::{self, Copied, Expression, RowSource, Source, View};
 use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use crate::settings;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, Key, Old, Payload};
+use socketio_emitter_declaration::{Declaration, Key};
 use socketio_emitter_protocol as protocol;
-use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, CString};
 
 /// What a trigger of a live table does with its rows.
 #[derive(Debug)]
 pub struct Plan {
+    /// Another one for each plan of the session.
+    pub id: u64,
     /// With its slash.
     pub namespace: String,
     rooms: Vec<BoundTemplate>,
     event: BoundTemplate,
     left_event: Option<BoundTemplate>,
     /// What an event's argument is made of.
-    pub payload: Payload,
-    /// The columns that travel, in the table's order.
+    pub payload: Shape,
+    /// What travels: columns in the table's order, then what functions return.
     pub record: Vec<NamedReader>,
-    /// The primary key's, if anything that is declared needs it.
+    /// The primary key's columns, if anything that is declared needs them.
     pub key: Vec<NamedReader>,
     /// Rows per message of a statement.
     pub batch: usize,
-    /// There if updates that change nothing are to be skipped.
+    /// Whether events tell their transaction and their number.
+    pub meta: bool,
+    /// Tells which rows are seen; none if all are.
+    filter: Option<Reader>,
+    /// There if updates are to be passed over in which nothing of it has changed.
     pub unchanged: Option<Comparison>,
     /// The schema of the table that the trigger was declared on.
     pub schema: String,
     /// That table's name.
     pub table: String,
-    /// What readers keep. Dropped after them.
+    /// What is asked of a row beside its columns.
+    pub expressions: Vec<Expression>,
+    /// Those whose values travel.
+    pub copied: Vec<Copied>,
+    /// What readers and expressions keep. Dropped after them.
     _memory: Memory,
 }
 
-/// Whom an event goes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recipients {
-    /// Every client of the namespace.
-    Everyone,
-    /// At least one, none twice.
-    Rooms(Vec<Cow<'static, str>>),
-    /// No client: the event is not sent.
-    Nobody,
+/// The table whose rows come, and what is known of them.
+pub struct Rows<'a> {
+    /// That table, and the one that the declaration is about.
+    pub source: RowSource<'a>,
+    /// The OID of the latter.
+    pub declared_on: pg_sys::Oid,
+    /// Whether updates or deletes come.
+    pub has_old_rows: bool,
+    /// What begins the message of an error that Postgres finds in the filter. In the database's encoding.
+    pub prefix: &'a CStr,
 }
 
 impl Plan {
-    /// `table`: the one whose rows come. `declared_on`: the table that the declaration is about,
-    /// another one if `table` is a partition. `has_old_rows`: whether updates or deletes come.
-    pub fn new(
-        declaration: &Declaration,
-        table: &Table,
-        declared_on: pg_sys::Oid,
-        has_old_rows: bool,
-    ) -> Result<Self, Error> {
-        let (schema, name) = catalog::names(declared_on).expect("the table is there");
+    /// Finds in the table what is declared.
+    pub fn new(declaration: &Declaration, rows: &Rows<'_>) -> Result<Self, Error> {
+        thread_local! {
+            static LAST: Cell<u64> = const { Cell::new(0) };
+        }
+        let id = LAST.get() + 1;
+        LAST.set(id);
+        let (schema, name) = catalog::names(rows.declared_on).expect("the table is there");
         let memory = Memory::of_session(c"socketio_emitter trigger");
         let resolver = Resolver {
             schema: encoding::display(&schema),
             table: encoding::display(&name),
-            columns: NamedColumns::of(table)?,
+            columns: NamedColumns::of(rows.source.rows_of)?,
+            functions: RefCell::new(Functions::new(&rows.source, &memory)),
             memory: &memory,
+            keys: declaration.keys,
+            bigints: declaration.bigints,
         };
-        resolver.check_named(&declaration.columns)?;
+        let columns = &declaration.columns;
+        resolver.check_named(columns.key(), columns.named())?;
         let rooms = declaration
             .rooms
             .iter()
@@ -86,29 +106,48 @@ impl Plan {
         if let Some(left_event) = &left_event {
             left_event.check_fixed_event(Key::LeftEvent)?;
         }
-        let key = match needs_key(declaration, has_old_rows) {
-            Some((argument, value)) => {
-                resolver.key(declared_on, argument, value, &declaration.columns)?
-            }
+        let key = match shape::needs_key(declaration, rows.has_old_rows) {
+            Some((argument, value)) => resolver.key(rows.declared_on, argument, value, columns)?,
             None => Vec::new(),
         };
-        let record = resolver.readers(|name| declaration.columns.travels(name));
+        let record = resolver.record(declaration)?;
+        let payload = Shape::of(declaration, &resolver)?;
+        let filter = match &declaration.filter {
+            Some(text) => Some(filter(text, rows, &resolver)?),
+            None => None,
+        };
+        let unchanged = shown::comparison(declaration, &resolver, rows.source.rows_of, &payload)?;
+        let expressions = resolver.functions.into_inner().into_expressions();
+        let travelling = record.iter().map(|named| &named.reader);
+        let copied = match &payload {
+            Shape::Function(reader) => vec![reader],
+            _ => travelling.collect(),
+        };
+        let copied = copied
+            .into_iter()
+            .filter_map(Reader::expression)
+            .map(|index| Copied::new(index, &expressions))
+            .collect();
         Ok(Self {
+            id,
             namespace: protocol::namespace(&declaration.namespace).into_owned(),
             rooms,
             event,
             left_event,
-            payload: declaration.payload,
+            payload,
             record,
             key,
             batch: declaration.batch,
-            unchanged: declaration.skip_unchanged.then(|| table.comparison()),
+            meta: declaration.meta,
+            filter,
+            unchanged,
             schema: resolver.schema,
             table: resolver.table,
+            copied,
+            expressions,
             _memory: memory,
         })
     }
-
     /// Whether rooms hear of rows that leave them.
     pub fn tells_of_leaving(&self) -> bool {
         self.left_event.is_some()
@@ -118,20 +157,34 @@ impl Plan {
     pub fn needs_old_rows(&self) -> bool {
         self.tells_of_leaving()
             || self.unchanged.is_some()
-            || matches!(self.payload, Payload::Change { .. })
+            || self.filter.is_some()
+            || self.has_old_record()
     }
 
-    /// The event's name for a row; none if a column in it is null.
+    /// Whether rows are seen by some condition only.
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Whether the row is seen. A condition that is null isn't met.
+    pub fn sees(&self, row: &View<'_>) -> bool {
+        match &self.filter {
+            None => true,
+            Some(filter) => matches!(filter.value(row), ColumnValue::Bool(true)),
+        }
+    }
+
+    /// The event's name for a row; none if a value in it is null.
     pub fn event(
         &self,
         operation: Operation,
-        row: Option<Row<'_>>,
+        row: Option<&View<'_>>,
     ) -> Result<Option<String>, Error> {
         self.event.render_event(Key::Event, operation, row)
     }
 
-    /// The name of the event for rooms that the row was in; none if a column in it is null.
-    pub fn left_event(&self, old: Row<'_>) -> Result<Option<String>, Error> {
+    /// The name of the event for rooms that the row was in; none if a value in it is null.
+    pub fn left_event(&self, old: &View<'_>) -> Result<Option<String>, Error> {
         match &self.left_event {
             Some(text) => text.render_event(Key::LeftEvent, Operation::Update, Some(old)),
             None => Ok(None),
@@ -140,21 +193,21 @@ impl Plan {
 
     /// Whether a record of an update has the old row beside the new one.
     pub fn has_old_record(&self) -> bool {
-        matches!(self.payload, Payload::Change { .. })
+        matches!(self.payload, Shape::Change { .. })
     }
 
     /// Bytes of what travels that aren't in the row itself: stored apart, or compressed.
     pub fn bytes_out_of_line(&self, change: &Change<'_>) -> usize {
-        let of = |row: Row<'_>| -> usize {
+        let of = |row: &View<'_>| -> usize {
             self.record
                 .iter()
                 .map(|column| column.reader.bytes_out_of_line(row))
                 .sum()
         };
         match self.payload {
-            Payload::Row => change.row().map_or(0, of),
-            Payload::Key => 0,
-            Payload::Change { .. } => change.new.map_or(0, of) + change.old.map_or(0, of),
+            Shape::Row => change.row().map_or(0, of),
+            Shape::Key | Shape::Function(_) => 0,
+            Shape::Change { .. } => change.new.map_or(0, of) + change.old.map_or(0, of),
         }
     }
 
@@ -168,10 +221,10 @@ impl Plan {
                 .sum()
         };
         match self.payload {
-            Payload::Row => of(&self.record),
-            Payload::Key => of(&self.key),
+            Shape::Row => of(&self.record),
+            Shape::Key => of(&self.key),
             // Of a deleted row there is none.
-            Payload::Change { .. } => 0,
+            Shape::Change { .. } | Shape::Function(_) => 0,
         }
     }
 
@@ -191,22 +244,26 @@ impl Plan {
     }
 
     /// Appends what the events and the rooms of a change depend on: changes of a statement that are
-    /// equal in it have the same events for the same rooms.
-    pub fn fingerprint(&self, change: &Change<'_>, out: &mut Vec<u8>) {
+    /// equal in it have the same events for the same rooms. Rooms that are too long are an error, 54000.
+    pub fn fingerprint(&self, change: &Change<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let left = self.left_event.iter();
         let old = change.old.filter(|_| self.tells_of_leaving());
         for row in [change.row(), old].into_iter().flatten() {
+            if self.has_filter() {
+                out.push(u8::from(self.sees(row)));
+            }
             for text in self.rooms.iter().chain([&self.event]).chain(left.clone()) {
-                text.fingerprint(row, out);
+                text.fingerprint(row, out)?;
             }
         }
+        Ok(())
     }
 
-    /// A room whose column is null is left out; where all are, nobody is meant, never everyone.
+    /// A room whose value is null is left out; where all are, nobody is meant, never everyone.
     pub fn recipients(
         &self,
         operation: Operation,
-        row: Option<Row<'_>>,
+        row: Option<&View<'_>>,
     ) -> Result<Recipients, Error> {
         if self.rooms.is_empty() {
             if settings::require_rooms() {
@@ -220,13 +277,9 @@ impl Plan {
             }
             return Ok(Recipients::Everyone);
         }
-        let mut rooms: Vec<Cow<'static, str>> = Vec::with_capacity(self.rooms.len());
+        let mut rooms = Rooms::default();
         for text in &self.rooms {
-            if let Some(room) = text.render(Key::Room, operation, row)?
-                && !rooms.iter().any(|other| *other == room)
-            {
-                rooms.push(Cow::Owned(room));
-            }
+            text.render_rooms(operation, row, &mut rooms)?;
         }
         Ok(if rooms.is_empty() {
             Recipients::Nobody
@@ -236,24 +289,25 @@ impl Plan {
     }
 }
 
-impl Recipients {
-    /// For the protocol, to which no rooms are everyone; `None` is nobody.
-    pub fn rooms(&self) -> Option<&[Cow<'static, str>]> {
-        match self {
-            Recipients::Everyone => Some(&[]),
-            Recipients::Rooms(rooms) => Some(rooms),
-            Recipients::Nobody => None,
-        }
-    }
+/// Whom an event goes to.
+#[derive(Debug)]
+pub enum Recipients {
+    /// Every client of the namespace.
+    Everyone,
+    /// At least one, none twice.
+    Rooms(Rooms),
+    /// No client: the event is not sent.
+    Nobody,
 }
 
-/// The argument because of which the primary key is needed.
-fn needs_key(declaration: &Declaration, has_old_rows: bool) -> Option<(Key, Option<&'static str>)> {
-    let payload = || Some((Key::Payload, Some(declaration.payload.into())));
-    match declaration.payload {
-        Payload::Key => payload(),
-        _ if declaration.left_event.is_some() => Some((Key::LeftEvent, None)),
-        Payload::Change { old: Old::Key } if has_old_rows => payload(),
-        _ => None,
-    }
+/// `text`: as [`expression::canonical`] writes it.
+fn filter(text: &str, rows: &Rows<'_>, resolver: &Resolver<'_>) -> Result<Reader, Error> {
+    let c_text = encoding::from_utf8(text.as_bytes().to_vec())
+        .map_err(|_| ParameterError::unconvertible("filter"))?;
+    let c_text = CString::new(c_text).expect("Postgres's text has no NUL");
+    let condition = expression::condition(&c_text, rows.prefix, &rows.source, resolver.memory)
+        .map_err(|unfit| LiveTableError::unfit_filter(unfit, text))?;
+    let index = resolver.functions.borrow_mut().add(condition);
+    let source = Source::Expression(index);
+    Ok(Reader::new(source, pg_sys::BOOLOID, false, resolver.memory))
 }

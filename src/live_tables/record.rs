@@ -3,13 +3,14 @@
 use crate::live_tables::change::Change;
 use crate::live_tables::columns::NamedReader;
 use crate::live_tables::plan::Plan;
+use crate::live_tables::shape::Shape;
 use crate::payload::{Context, serialize_numeric};
 use crate::pg::call::datum::Jsonb;
 use crate::pg::table::column::ColumnValue;
-use crate::pg::table::row::Row;
+use crate::pg::table::expression::View;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use socketio_emitter_batching::About;
-use socketio_emitter_declaration::{Old, Payload};
+use socketio_emitter_declaration::Old;
 use socketio_emitter_jsonb::Decimal;
 use socketio_emitter_protocol::Number;
 
@@ -31,14 +32,22 @@ impl Serialize for Record<'_> {
         let Self { plan, change, .. } = self;
         let payload = match self.about {
             About::Leaving => return self.columns(&plan.key, change.old).serialize(serializer),
-            About::Change => plan.payload,
+            About::Change => &plan.payload,
         };
         match payload {
-            Payload::Row => self
+            Shape::Row => self
                 .columns(&plan.record, change.row())
                 .serialize(serializer),
-            Payload::Key => self.columns(&plan.key, change.row()).serialize(serializer),
-            Payload::Change { old } => {
+            Shape::Key => self.columns(&plan.key, change.row()).serialize(serializer),
+            Shape::Function(reader) => match change.row() {
+                Some(row) => Field {
+                    value: reader.value(row),
+                    context: self.context,
+                }
+                .serialize(serializer),
+                None => serializer.serialize_unit(),
+            },
+            Shape::Change { old } => {
                 let of_old = match old {
                     Old::Key => &plan.key,
                     Old::Full => &plan.record,
@@ -55,8 +64,38 @@ impl Serialize for Record<'_> {
     }
 }
 
+/// A row alone, as events show it: what the payload `row` sends, also where the plan's is `key` or `change`.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Which columns are sent, and in which form.
+    pub plan: &'a Plan,
+    /// For errors.
+    pub context: &'a Context<'a>,
+    /// The row.
+    pub row: &'a View<'a>,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { plan, context, row } = *self;
+        match &plan.payload {
+            Shape::Function(reader) => Field {
+                value: reader.value(row),
+                context,
+            }
+            .serialize(serializer),
+            _ => RowObject {
+                columns: &plan.record,
+                row: Some(row),
+                context,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
 impl<'a> Record<'a> {
-    fn columns(&self, columns: &'a [NamedReader], row: Option<Row<'a>>) -> RowObject<'a> {
+    fn columns(&self, columns: &'a [NamedReader], row: Option<&'a View<'a>>) -> RowObject<'a> {
         RowObject {
             columns,
             row,
@@ -68,7 +107,7 @@ impl<'a> Record<'a> {
 /// An object with some of a row's columns; null where there is no row.
 struct RowObject<'a> {
     columns: &'a [NamedReader],
-    row: Option<Row<'a>>,
+    row: Option<&'a View<'a>>,
     context: &'a Context<'a>,
 }
 
@@ -110,6 +149,19 @@ impl Serialize for Field<'_> {
             ColumnValue::Integer(integer) => Number::Integer(integer).serialize(serializer),
             ColumnValue::Text(text) => serializer.serialize_str(&context.text::<S>(text)?),
             ColumnValue::Jsonb(payload) => context.json(Some(Jsonb(payload))).serialize(serializer),
+            ColumnValue::IntegerText(integer) => {
+                serializer.serialize_str(itoa::Buffer::new().format(integer))
+            }
+            ColumnValue::NumericText(payload) => {
+                match Decimal::new(payload).map_err(|corrupt| context.corrupt::<S>(corrupt))? {
+                    Decimal::Finite(numeric) => {
+                        let mut text = String::new();
+                        numeric.write_text(&mut text);
+                        serializer.serialize_str(&text)
+                    }
+                    Decimal::Special(text) => serializer.serialize_str(text),
+                }
+            }
             ColumnValue::Numeric(payload) => {
                 match Decimal::new(payload).map_err(|corrupt| context.corrupt::<S>(corrupt))? {
                     Decimal::Finite(numeric) => serialize_numeric(&numeric, serializer),

@@ -92,6 +92,26 @@ pub fn from_utf8(text: Vec<u8>) -> Result<Vec<u8>, Unconvertible> {
     convert(&text, UTF8, database_encoding())
 }
 
+/// UTF-8 of somebody else's as text of the database: a question mark stands for what its encoding has no form for.
+pub fn from_utf8_lossy(text: String) -> Vec<u8> {
+    if is_utf8() || text.is_ascii() {
+        return text.into_bytes();
+    }
+    let encoding = database_encoding();
+    if let Ok(converted) = convert(text.as_bytes(), UTF8, encoding) {
+        return converted;
+    }
+    let mut lossy = Vec::new();
+    alloc::reserve(&mut lossy, text.len() * MAX_GROWTH);
+    for char in text.chars() {
+        match convert(char.encode_utf8(&mut [0; 4]).as_bytes(), UTF8, encoding) {
+            Ok(converted) => lossy.extend_from_slice(&converted),
+            Err(Unconvertible) => lossy.push(b'?'),
+        }
+    }
+    lossy
+}
+
 unsafe extern "C-unwind" {
     // src/include/catalog/pg_conversion.h, which pgrx doesn't bind.
     fn FindDefaultConversion(schema: pg_sys::Oid, from: i32, to: i32) -> pg_sys::Oid;

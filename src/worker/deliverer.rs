@@ -20,34 +20,14 @@ use std::ffi::CStr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// What a worker needs, whatever somebody has set for the database or for the role that it runs as: first what Postgres's
-/// own background processes set (`AutoVacWorkerMain` in `src/backend/postmaster/autovacuum.c`).
-///
-/// All other settings that a session may change were gone through (`pg_settings`, context `user` and `superuser`): they
-/// are about SQL, of which the worker runs none, about logging, or about resources. `e2e/worker/settings.test.js` sets
-/// them all at once.
+/// What a worker needs, whatever somebody has set for the database or for the role that it runs as, in addition to what each of
+/// our processes needs.
 const SETTINGS: &[(&CStr, &CStr)] = &[
-    (c"search_path", c"pg_catalog, pg_temp"),
-    (c"statement_timeout", c"0"),
-    (c"transaction_timeout", c"0"),
-    (c"idle_in_transaction_session_timeout", c"0"),
-    (c"default_transaction_isolation", c"read committed"),
-    (c"default_transaction_deferrable", c"off"),
-    (c"default_transaction_read_only", c"off"),
-    // An ERROR is to be caught: it tells which message can't be sent.
-    (c"exit_on_error", c"off"),
     // Shorter than deadlock_timeout usually is, so that nobody else is chosen as a deadlock's victim, and
     // DROP EXTENSION needn't wait.
     (c"lock_timeout", c"200ms"),
-    // A batch that a crash of the server takes back is sent again.
-    (c"synchronous_commit", c"off"),
-    // The commits of those who emit are what it would wait for.
-    (c"commit_delay", c"0"),
     // What is deleted is told to autovacuum.
     (c"track_counts", c"on"),
-    // sio_status and pg_stat_activity show what it does.
-    (c"track_activities", c"on"),
-    (c"pg_stat_statements.track", c"none"),
 ];
 
 /// A batch in a transaction of its own.
@@ -89,7 +69,7 @@ pub fn main(index: usize) {
         return;
     }
     background::connect(Some(database));
-    for (name, value) in SETTINGS {
+    for (name, value) in background::UNDISTURBED.iter().chain(SETTINGS) {
         background::set(name, value);
     }
     let mut deliverer = Deliverer::new(entry);

@@ -1,13 +1,15 @@
 //! A declaration, read from its arguments, checked, and written.
 
+use crate::choices::{self, Bigints, Keys, Old, Payload, Switch, Unchanged, batch, choice};
+use crate::columns::{self, Columns, Travelling};
 use crate::error::DeclarationError;
+use crate::function::FunctionName;
 use crate::given::{
     DEFAULT_BATCH, DEFAULT_EVENT, DEFAULT_NAMESPACE, Given, Key, MAX_ARGUMENTS, MAX_ROOMS,
 };
-use crate::identifier;
-use crate::template::{Template, TemplateError};
-use std::str::FromStr;
-use strum::{EnumString, IntoStaticStr, VariantNames};
+use crate::list::{self, Listed};
+use crate::template::{Part, Template, TemplateError};
+use std::borrow::Cow;
 
 /// What a trigger on a table declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,61 +24,26 @@ pub struct Declaration {
     pub payload: Payload,
     /// `columns` or `except_columns`.
     pub columns: Columns,
+    /// Functions of the row among the `columns`: what they return travels under their names.
+    pub computed: Vec<FunctionName>,
     /// The event for the rooms that an update moves a row out of.
     pub left_event: Option<Template>,
     /// Rows per message of a statement-level trigger.
     pub batch: usize,
-    /// `unchanged=skip`: an update that changes no column's value emits nothing.
-    pub skip_unchanged: bool,
+    /// `unchanged`: what becomes of an update that changes nothing.
+    pub unchanged: Unchanged,
+    /// `changed`: columns and functions of which one must have changed for an update to be sent.
+    pub changed: Option<Vec<Listed>>,
+    /// `filter`: an SQL expression over the row's columns. Rows for which it isn't true aren't seen.
+    pub filter: Option<String>,
+    /// `keys`: how the keys of objects are written.
+    pub keys: Keys,
+    /// `bigints`: how numbers travel that JavaScript would round.
+    pub bigints: Bigints,
+    /// `meta=on`: each event has a second argument, which tells its transaction and its number.
+    pub meta: bool,
     /// The watch that the trigger belongs to, if `sio_watch` made it.
     pub watch: Option<String>,
-}
-
-/// An event's argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
-#[strum(serialize_all = "lowercase")]
-pub enum Payload {
-    /// The row; the old one on delete.
-    #[default]
-    Row,
-    /// The columns of its primary key.
-    Key,
-    /// What was done, the row and the old row.
-    Change {
-        /// Which columns of the old row.
-        old: Old,
-    },
-}
-
-/// `old_record` of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
-#[strum(serialize_all = "lowercase")]
-pub enum Old {
-    /// The old row's primary key.
-    #[default]
-    Key,
-    /// The whole old row.
-    Full,
-}
-
-/// What becomes of an update that changes no column's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
-#[strum(serialize_all = "lowercase")]
-enum Unchanged {
-    #[default]
-    Send,
-    Skip,
-}
-
-/// What of a row travels. Names are exact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Columns {
-    /// Every column.
-    All,
-    /// These columns.
-    Only(Vec<String>),
-    /// Every column but these.
-    Except(Vec<String>),
 }
 
 impl Declaration {
@@ -99,6 +66,7 @@ impl Declaration {
                 "A room that depends on a column, such as customer:$customer_id, stands for many rooms.",
             ));
         }
+        let Travelling { columns, computed } = columns::travelling(&given)?;
         let declaration = Self {
             namespace: given.get(Key::Ns).unwrap_or(DEFAULT_NAMESPACE).to_owned(),
             rooms: given
@@ -107,14 +75,20 @@ impl Declaration {
                 .map(|source| template(Key::Room, source))
                 .collect::<Result<_, _>>()?,
             event: template(Key::Event, given.get(Key::Event).unwrap_or(DEFAULT_EVENT))?,
-            payload: payload(&given)?,
-            columns: columns(&given)?,
+            payload: choices::payload(&given)?,
+            columns,
+            computed,
             left_event: given
                 .get(Key::LeftEvent)
                 .map(|source| template(Key::LeftEvent, source))
                 .transpose()?,
             batch: given.get(Key::Batch).map_or(Ok(DEFAULT_BATCH), batch)?,
-            skip_unchanged: choice::<Unchanged>(&given, Key::Unchanged)? == Unchanged::Skip,
+            unchanged: choice(&given, Key::Unchanged)?,
+            changed: given.get(Key::Changed).map(changed).transpose()?,
+            filter: given.get(Key::Filter).map(str::to_owned),
+            keys: choice(&given, Key::Keys)?,
+            bigints: choice(&given, Key::Bigints)?,
+            meta: choice::<Switch>(&given, Key::Meta)? == Switch::On,
             watch: given.get(Key::Watch).map(str::to_owned),
         };
         declaration.check()?;
@@ -122,26 +96,106 @@ impl Declaration {
     }
 
     fn check(&self) -> Result<(), DeclarationError> {
-        if self.left_event.is_some() && !self.rooms.iter().any(Template::has_columns) {
+        if self.left_event.is_some()
+            && self.filter.is_none()
+            && !self.rooms.iter().any(Template::has_columns)
+        {
             return Err(DeclarationError::new(
                 Key::LeftEvent,
                 None,
-                "requires a room that depends on a column",
-                "Without such a room, no update moves a row out of a room.",
+                "requires a room that depends on a column, or a filter",
+                "Without either, no update moves a row out of a room.",
             ));
         }
-        if self.payload == Payload::Key {
-            if self.columns == Columns::All {
-                return Ok(());
+        for (key, event) in [
+            (Key::Event, Some(&self.event)),
+            (Key::LeftEvent, self.left_event.as_ref()),
+        ] {
+            if let Some(event) = event
+                && event
+                    .parts()
+                    .iter()
+                    .any(|part| matches!(part, Part::Elements(_)))
+            {
+                return Err(DeclarationError::new(
+                    key,
+                    Some(event.source()),
+                    "names several events for one row",
+                    "Only a room can stand for each element of an array.",
+                ));
             }
-            return Err(DeclarationError::new(
-                self.columns.key(),
-                None,
-                "cannot be combined with payload=key",
-                "The payload key consists of exactly the columns of the primary key.",
-            ));
         }
-        Ok(())
+        let whole = match self.payload {
+            Payload::Key => "The payload key consists of exactly the columns of the primary key.",
+            Payload::Function(_) => "The payload is what the function returns.",
+            Payload::Row | Payload::Change { .. } => return Ok(()),
+        };
+        if self.columns == Columns::All && self.computed.is_empty() {
+            return Ok(());
+        }
+        let payload: Cow<'_, str> = match &self.payload {
+            Payload::Function(function) => function.to_string().into(),
+            payload => Cow::Borrowed(payload.into()),
+        };
+        Err(DeclarationError::new(
+            self.columns.key(),
+            None,
+            format!("cannot be combined with payload={payload}"),
+            whole,
+        ))
+    }
+
+    /// Whether more is to be known of a row than its columns: the filter, or what a function or an expression of ours returns.
+    pub fn has_expressions(&self) -> bool {
+        let is_function = |part: &Part| matches!(part, Part::Function(_));
+        let calls = |template: &Template| template.parts().iter().any(is_function);
+        let changed = self.changed.iter().flatten();
+        self.filter.is_some()
+            || self.bigints == Bigints::Text
+            || !self.computed.is_empty()
+            || matches!(self.payload, Payload::Function(_))
+            || changed
+                .into_iter()
+                .any(|listed| matches!(listed, Listed::Function(_)))
+            || self
+                .rooms
+                .iter()
+                .chain([&self.event])
+                .chain(&self.left_event)
+                .any(calls)
+    }
+
+    /// The same declaration with other functions.
+    ///
+    /// `name`: of a function that it names, and the argument that does.
+    pub fn with_functions<E>(
+        mut self,
+        mut name: impl FnMut(Key, &FunctionName) -> Result<FunctionName, E>,
+    ) -> Result<Self, E> {
+        self.rooms = self
+            .rooms
+            .into_iter()
+            .map(|room| room.with_functions(|function| name(Key::Room, function)))
+            .collect::<Result<_, _>>()?;
+        self.event = self
+            .event
+            .with_functions(|function| name(Key::Event, function))?;
+        self.left_event = self
+            .left_event
+            .map(|event| event.with_functions(|function| name(Key::LeftEvent, function)))
+            .transpose()?;
+        for function in &mut self.computed {
+            *function = name(Key::Columns, function)?;
+        }
+        for listed in self.changed.iter_mut().flatten() {
+            if let Listed::Function(function) = listed {
+                *function = name(Key::Changed, function)?;
+            }
+        }
+        if let Payload::Function(function) = &mut self.payload {
+            *function = name(Key::Payload, function)?;
+        }
+        Ok(self)
     }
 
     /// The arguments that [`Self::parse`] reads as this; defaults are left out.
@@ -157,19 +211,18 @@ impl Declaration {
         if self.event.source() != DEFAULT_EVENT {
             add(Key::Event, self.event.source());
         }
-        if self.payload != Payload::default() {
-            add(Key::Payload, self.payload.into());
+        match &self.payload {
+            Payload::Row => {}
+            Payload::Function(function) => add(Key::Payload, &function.to_string()),
+            payload => add(Key::Payload, payload.into()),
         }
         if let Payload::Change { old } = self.payload
             && old != Old::default()
         {
             add(Key::Old, old.into());
         }
-        match &self.columns {
-            Columns::All => {}
-            Columns::Only(names) | Columns::Except(names) => {
-                add(self.columns.key(), &identifier::write_list(names));
-            }
+        if let Some((key, list)) = columns::argument(&self.columns, &self.computed) {
+            add(key, &list);
         }
         if let Some(event) = &self.left_event {
             add(Key::LeftEvent, event.source());
@@ -177,40 +230,28 @@ impl Declaration {
         if self.batch != DEFAULT_BATCH {
             add(Key::Batch, &self.batch.to_string());
         }
-        if self.skip_unchanged {
-            add(Key::Unchanged, Unchanged::Skip.into());
+        if self.unchanged != Unchanged::default() {
+            add(Key::Unchanged, self.unchanged.into());
+        }
+        if let Some(changed) = &self.changed {
+            add(Key::Changed, &list::write(changed));
+        }
+        if let Some(filter) = &self.filter {
+            add(Key::Filter, filter);
+        }
+        if self.keys != Keys::default() {
+            add(Key::Keys, self.keys.into());
+        }
+        if self.bigints != Bigints::default() {
+            add(Key::Bigints, self.bigints.into());
+        }
+        if self.meta {
+            add(Key::Meta, Switch::On.into());
         }
         if let Some(watch) = &self.watch {
             add(Key::Watch, watch);
         }
         arguments
-    }
-}
-
-impl Columns {
-    /// The argument that chose them, if any did.
-    pub fn key(&self) -> Key {
-        match self {
-            Columns::Except(_) => Key::ExceptColumns,
-            Columns::All | Columns::Only(_) => Key::Columns,
-        }
-    }
-
-    /// The names that were given.
-    pub fn named(&self) -> &[String] {
-        match self {
-            Columns::All => &[],
-            Columns::Only(names) | Columns::Except(names) => names,
-        }
-    }
-
-    /// Whether the column of that name is sent.
-    pub fn travels(&self, name: &str) -> bool {
-        match self {
-            Columns::All => true,
-            Columns::Only(names) => names.iter().any(|only| only == name),
-            Columns::Except(names) => !names.iter().any(|except| except == name),
-        }
     }
 }
 
@@ -234,78 +275,15 @@ fn template(key: Key, source: &str) -> Result<Template, DeclarationError> {
     })
 }
 
-fn payload(given: &Given<'_>) -> Result<Payload, DeclarationError> {
-    let old_record = choice(given, Key::Old)?;
-    let mut payload = choice(given, Key::Payload)?;
-    match &mut payload {
-        Payload::Change { old } => *old = old_record,
-        Payload::Row | Payload::Key if given.get(Key::Old).is_some() => {
-            return Err(DeclarationError::new(
-                Key::Old,
-                None,
-                "requires payload=change",
-                "Only a change has an old_record.",
-            ));
-        }
-        Payload::Row | Payload::Key => {}
+fn changed(text: &str) -> Result<Vec<Listed>, DeclarationError> {
+    let listed = columns::list(Key::Changed, text)?;
+    if listed.contains(&Listed::All) {
+        return Err(DeclarationError::new(
+            Key::Changed,
+            Some(text),
+            "is not a list of columns",
+            "Name the columns whose changes are to be sent.",
+        ));
     }
-    Ok(payload)
-}
-
-fn columns(given: &Given<'_>) -> Result<Columns, DeclarationError> {
-    let names = |key, text| {
-        identifier::list(text).ok_or_else(|| {
-            DeclarationError::new(
-                key,
-                Some(text),
-                "is not a list of columns",
-                "Separate names with commas, in double quotes where SQL requires them: id,\"Total\".",
-            )
-        })
-    };
-    match (given.get(Key::Columns), given.get(Key::ExceptColumns)) {
-        (None, None) => Ok(Columns::All),
-        (Some(only), None) => Ok(Columns::Only(names(Key::Columns, only)?)),
-        (None, Some(except)) => Ok(Columns::Except(names(Key::ExceptColumns, except)?)),
-        (Some(_), Some(_)) => Err(DeclarationError::new(
-            Key::ExceptColumns,
-            None,
-            "cannot be combined with columns",
-            "Specify either the columns that are sent or those that are not.",
-        )),
-    }
-}
-
-/// Rows per message.
-pub(crate) fn batch(value: &str) -> Result<usize, DeclarationError> {
-    value
-        .parse()
-        .ok()
-        .filter(|batch| (1..=i32::MAX as usize).contains(batch))
-        .ok_or_else(|| {
-            DeclarationError::new(
-                Key::Batch,
-                Some(value),
-                "must be an integer from 1 to 2147483647",
-                format!("The default is {DEFAULT_BATCH} rows."),
-            )
-        })
-}
-
-/// The value of a key that takes one of some words; its default if it wasn't given.
-fn choice<T: Default + FromStr + VariantNames>(
-    given: &Given<'_>,
-    key: Key,
-) -> Result<T, DeclarationError> {
-    let Some(value) = given.get(key) else {
-        return Ok(T::default());
-    };
-    value.parse().map_err(|_| {
-        DeclarationError::new(
-            key,
-            Some(value),
-            "is not valid",
-            format!("Valid values are: {}.", T::VARIANTS.join(", ")),
-        )
-    })
+    Ok(listed)
 }

@@ -55,6 +55,16 @@ pub enum Key {
     Batch,
     /// What becomes of an update that changes nothing.
     Unchanged,
+    /// Whether events tell their transaction and their number.
+    Meta,
+    /// The rows that are seen, as an SQL expression.
+    Filter,
+    /// The columns whose changes make an update an event.
+    Changed,
+    /// How the keys of objects are written.
+    Keys,
+    /// How numbers travel that JavaScript would round.
+    Bigints,
     /// The name of the watch that the trigger belongs to.
     Watch,
 }

@@ -9,15 +9,28 @@
 #![deny(missing_docs)]
 
 mod arguments;
+mod camel;
+mod choices;
+mod columns;
 mod error;
+mod function;
 mod given;
 mod identifier;
+mod list;
+mod qualified;
+mod rename;
 mod summary;
 mod template;
 
-pub use arguments::{Columns, Declaration, Old, Payload};
+pub use arguments::Declaration;
+pub use camel::camel;
+pub use choices::{Bigints, Keys, Old, Payload, Unchanged};
+pub use columns::Columns;
 pub use error::DeclarationError;
+pub use function::FunctionName;
 pub use given::{DEFAULT_BATCH, Key, MAX_ARGUMENTS, MAX_ROOMS};
-pub use identifier::write_list as write_columns;
+pub use list::{Listed, write as write_columns};
+pub use qualified::{Requalified, requalify};
+pub use rename::{filter, may_name, names_column, rename_column, rename_functions, with_filter};
 pub use summary::Summary;
 pub use template::{Part, Template};

@@ -1,5 +1,6 @@
 //! Texts with a row's columns in them: `customer:$customer_id`.
 
+use crate::function::FunctionName;
 use crate::identifier::{continues_name, fold, quoted, starts_name};
 
 /// A text in which variables stand for a row's columns and for the change itself.
@@ -22,6 +23,10 @@ pub enum Part {
     Schema,
     /// The column's name, exactly.
     Column(String),
+    /// Each element of an array: the column's name, exactly.
+    Elements(String),
+    /// What a function of the row returns; each element, if it returns an array.
+    Function(FunctionName),
 }
 
 /// What is wrong with a template, and what to write instead.
@@ -34,6 +39,8 @@ impl Template {
     /// * `$name`: a variable or a column; folded to lower case, as SQL folds what isn't quoted.
     /// * `${name}`: the same with the name exactly as it stands.
     /// * `${"name"}`: always the column, with `""` for a quote.
+    /// * `${name[]}`: each element of the column, which is an array.
+    /// * `${name()}`, `${schema.name()}`: what the function returns, its names exactly as they stand.
     /// * `$$`: a dollar.
     pub(crate) fn parse(source: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
@@ -43,14 +50,10 @@ impl Template {
             literal.push_str(&rest[..at]);
             rest = &rest[at + 1..];
             let part;
-            (part, rest) = if let Some(behind) = rest.strip_prefix('$') {
+            (part, rest) = variable_at(rest)?;
+            let Some(part) = part else {
                 literal.push('$');
-                rest = behind;
                 continue;
-            } else if let Some(inside) = rest.strip_prefix('{') {
-                in_braces(inside)?
-            } else {
-                bare(rest)?
             };
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
@@ -79,10 +82,95 @@ impl Template {
 
     /// Whether it needs a row.
     pub fn has_columns(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Part::Column(_)))
+        self.parts.iter().any(|part| {
+            matches!(
+                part,
+                Part::Column(_) | Part::Elements(_) | Part::Function(_)
+            )
+        })
     }
+
+    /// Whether it looks as if something had eaten its variables, as a shell does in double quotes: of `customer:$customer_id`
+    /// it leaves `customer:`.
+    pub fn has_lost_variables(&self) -> bool {
+        match &self.parts[..] {
+            [] => true,
+            [Part::Literal(text)] => {
+                text.ends_with([':', '/', '-', '_', '.', '#', '@', '=', '|'])
+                    || text.starts_with(':')
+                    || text.contains("::")
+            }
+            _ => false,
+        }
+    }
+
+    /// The same template with other functions.
+    ///
+    /// `name`: of a function that stands in it.
+    pub fn with_functions<E>(
+        self,
+        mut name: impl FnMut(&FunctionName) -> Result<FunctionName, E>,
+    ) -> Result<Self, E> {
+        let mut is_same = true;
+        let mut parts = self.parts;
+        for part in &mut parts {
+            if let Part::Function(function) = part {
+                let other = name(function)?;
+                is_same &= other == *function;
+                *function = other;
+            }
+        }
+        let source = if is_same { self.source } else { write(&parts) };
+        Ok(Self { source, parts })
+    }
+
+    /// The template as it would be with another column in the place of one.
+    pub fn with_column(&self, name: &str, other: &Part) -> String {
+        let replaced: Vec<Part> = self
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Column(column) | Part::Elements(column) if column == name => other.clone(),
+                part => part.clone(),
+            })
+            .collect();
+        write(&replaced)
+    }
+}
+
+/// The text that [`Template::parse`] reads as these parts.
+pub(crate) fn write(parts: &[Part]) -> String {
+    parts
+        .iter()
+        .map(|part| match part {
+            Part::Literal(text) => text.replace('$', "$$"),
+            Part::Operation => "${op}".to_owned(),
+            Part::Table => "${table}".to_owned(),
+            Part::Schema => "${schema}".to_owned(),
+            Part::Column(name)
+                if in_braces(&format!("{name}}}"))
+                    .is_ok_and(|(found, rest)| found == *part && rest.is_empty()) =>
+            {
+                format!("${{{name}}}")
+            }
+            Part::Column(name) => format!("${{\"{}\"}}", name.replace('"', "\"\"")),
+            Part::Elements(name) if !name.contains(['"', '}']) => format!("${{{name}[]}}"),
+            Part::Elements(name) => format!("${{\"{}\"[]}}", name.replace('"', "\"\"")),
+            Part::Function(function) => format!("${{{function}}}"),
+        })
+        .collect()
+}
+
+/// What a dollar begins, and what follows it; none for a dollar that is one. `rest` begins behind the dollar.
+pub(crate) fn variable_at(rest: &str) -> Result<(Option<Part>, &str), TemplateError> {
+    if let Some(behind) = rest.strip_prefix('$') {
+        return Ok((None, behind));
+    }
+    let (part, behind) = match rest.strip_prefix('{') {
+        Some(inside) => in_braces(inside)?,
+        None => bare(rest)?,
+    };
+    Ok((Some(part), behind))
 }
 
 fn bare(rest: &str) -> Result<(Part, &str), TemplateError> {
@@ -100,18 +188,13 @@ fn bare(rest: &str) -> Result<(Part, &str), TemplateError> {
 }
 
 fn in_braces(inside: &str) -> Result<(Part, &str), TemplateError> {
-    let found = match inside.strip_prefix('"') {
-        Some(inside) => quoted(inside)
-            .and_then(|(name, rest)| Some((Part::Column(name), rest.strip_prefix('}')?))),
-        None => inside
-            .split_once('}')
-            .map(|(name, rest)| (variable(name.to_owned()), rest)),
-    };
-    match found {
-        Some((Part::Column(name), _)) if name.is_empty() => Err(TemplateError {
-            problem: "has a ${} without a name",
-            hint: "Write ${column}, or $$ for a dollar sign.",
-        }),
+    match part_in_braces(inside) {
+        Some((Part::Column(name) | Part::Elements(name), _)) if name.is_empty() => {
+            Err(TemplateError {
+                problem: "has a ${} without a name",
+                hint: "Write ${column}, or $$ for a dollar sign.",
+            })
+        }
         Some(found) => Ok(found),
         None => Err(TemplateError {
             problem: "has a ${ without a closing brace",
@@ -120,7 +203,29 @@ fn in_braces(inside: &str) -> Result<(Part, &str), TemplateError> {
     }
 }
 
-fn variable(name: String) -> Part {
+fn part_in_braces(inside: &str) -> Option<(Part, &str)> {
+    if let Some((function, rest)) = FunctionName::begin(inside)
+        && let Some(rest) = rest.strip_prefix('}')
+    {
+        return Some((Part::Function(function), rest));
+    }
+    if let Some(inside) = inside.strip_prefix('"') {
+        let (name, rest) = quoted(inside)?;
+        return match rest.strip_prefix("[]") {
+            Some(rest) => Some((Part::Elements(name), rest.strip_prefix('}')?)),
+            None => Some((Part::Column(name), rest.strip_prefix('}')?)),
+        };
+    }
+    let (name, rest) = inside.split_once('}')?;
+    let part = match name.strip_suffix("[]") {
+        Some(name) => Part::Elements(name.to_owned()),
+        None => variable(name.to_owned()),
+    };
+    Some((part, rest))
+}
+
+/// What a name that isn't in double quotes means.
+pub(crate) fn variable(name: String) -> Part {
     match name.as_str() {
         "op" => Part::Operation,
         "table" => Part::Table,
@@ -193,6 +298,75 @@ mod tests {
     }
 
     #[test]
+    fn brackets_mean_elements_and_parentheses_a_function() {
+        let elements = |name: &str| Part::Elements(name.to_owned());
+        let function = |schema: Option<&str>, name: &str| {
+            Part::Function(FunctionName {
+                schema: schema.map(str::to_owned),
+                name: name.to_owned(),
+            })
+        };
+        assert_eq!(
+            parts("user:${members[]}"),
+            [literal("user:"), elements("members")]
+        );
+        assert_eq!(
+            parts(r#"${"a}b"[]}${op[]}"#),
+            [elements("a}b"), elements("op")]
+        );
+        assert_eq!(parts(r#"${"a[]"}"#), [column("a[]")]);
+        assert_eq!(
+            parts(r#"${customerOf()}${app.of()}-${"My.App"."f}"()}"#),
+            [
+                function(None, "customerOf"),
+                function(Some("app"), "of"),
+                literal("-"),
+                function(Some("My.App"), "f}"),
+            ]
+        );
+        // As they were before there were such parts.
+        assert_eq!(parts("$a[]"), [column("a"), literal("[]")]);
+        assert_eq!(parts("$f()"), [column("f"), literal("()")]);
+    }
+
+    #[test]
+    fn what_is_written_of_parts_is_read_as_these() {
+        let read = |source: &str| Template::parse(source).ok().map(|it| it.parts);
+        for source in [
+            "a$$b$op:$table:$schema",
+            r#"$id${Odd name}${"a}b""c"}${"op"}${"a[]"}${"f()"}"#,
+            r#"${tags[]}${"a}b"[]}"#,
+            r#"${f()}${"My.App"."f}"()}"#,
+        ] {
+            let parts = parts(source);
+            assert_eq!(read(&write(&parts)), Some(parts), "{source}");
+        }
+        let template = Template::parse("customer:$customerid/$$")
+            .ok()
+            .expect("a template");
+        assert_eq!(
+            template.with_column("customerid", &column("customerId")),
+            "customer:${customerId}/$$"
+        );
+    }
+
+    #[test]
+    fn lost_variables_leave_a_separator() {
+        let has_lost = |source: &str| {
+            Template::parse(source)
+                .ok()
+                .expect("a template")
+                .has_lost_variables()
+        };
+        for lost in ["", "customer:", "a/", ":", "a::b", ":staff", "order-"] {
+            assert!(has_lost(lost), "{lost}");
+        }
+        for whole in ["staff", "customer:$id", "$id:", "a:b", "#general", "/x"] {
+            assert!(!has_lost(whole), "{whole}");
+        }
+    }
+
+    #[test]
     fn a_dollar_that_means_nothing_is_an_error() {
         for wrong in [
             "$",
@@ -206,6 +380,10 @@ mod tests {
             "${\"a}",
             "${\"a\"b}",
             "${\"\"}",
+            "${[]}",
+            "${\"\"[]}",
+            "${\"a\"[}",
+            "${\"a\"()b}",
         ] {
             assert!(Template::parse(wrong).is_err(), "{wrong:?}");
         }

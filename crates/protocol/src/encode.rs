@@ -6,17 +6,13 @@ use crate::limited::{Host, Limited, Stopped};
 use crate::message::Message;
 use serde::Serialize;
 
-/// The message as JSON, the text of a notification. UTF-8.
+/// A message as JSON, the text of a notification; or one of its arguments. UTF-8.
 ///
 /// Fails with [`EncodeError::TooLong`] as soon as there are more than `limit` bytes, so a message
 /// of any size costs no more than that here.
-pub fn to_json<A: Serialize>(
-    message: &Message<'_, A>,
-    limit: usize,
-    host: Host,
-) -> Result<Vec<u8>, EncodeError> {
+pub fn to_json<T: Serialize>(value: &T, limit: usize, host: Host) -> Result<Vec<u8>, EncodeError> {
     let mut out = Limited::new(limit, 0, host);
-    let done = serde_json::to_writer(&mut out, message);
+    let done = serde_json::to_writer(&mut out, value);
     finish(out, limit, done.map_err(|error| error.to_string()))
 }
 

@@ -43,6 +43,19 @@ pub enum Action<'a, A> {
     DisconnectSockets { target: Target<'a>, close: bool },
     /// Raise an event on every server.
     ServerSideEmit { event: &'a str, args: &'a [A] },
+    /// A question: tell that you are there. Every server of every release answers at once with a heartbeat.
+    InitialHeartbeat,
+    /// A question: tell of the target's sockets.
+    FetchSockets {
+        target: Target<'a>,
+        request_id: &'a str,
+    },
+    /// A question: raise an event, and tell what its handler answers. Without an answer of the handler's, none comes.
+    ServerSideEmitWithAck {
+        event: &'a str,
+        args: &'a [A],
+        request_id: &'a str,
+    },
 }
 
 /// A union of rooms, less others; no rooms means every client of the namespace.
@@ -69,20 +82,25 @@ impl<A> Action<'_, A> {
             Action::SocketsJoin { .. } => 4,
             Action::SocketsLeave { .. } => 5,
             Action::DisconnectSockets { .. } => 6,
-            Action::ServerSideEmit { .. } => 9,
+            Action::ServerSideEmit { .. } | Action::ServerSideEmitWithAck { .. } => 9,
+            Action::InitialHeartbeat => 1,
+            Action::FetchSockets { .. } => 7,
         }
     }
 }
 
 impl<A: Serialize> Serialize for Message<'_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = 5 + usize::from(self.sequence.is_some());
+        let has_data = !matches!(self.action, Action::InitialHeartbeat);
+        let fields = 4 + usize::from(has_data) + usize::from(self.sequence.is_some());
         let mut message = serializer.serialize_struct("Message", fields)?;
         message.serialize_field("uid", UID)?;
         message.serialize_field("source", SOURCE)?;
         message.serialize_field("nsp", self.namespace)?;
         message.serialize_field("type", &self.action.message_type())?;
-        message.serialize_field("data", &Data(self))?;
+        if has_data {
+            message.serialize_field("data", &Data(self))?;
+        }
         if let Some(sequence) = self.sequence {
             message.serialize_field("n", &sequence)?;
         }
@@ -132,6 +150,26 @@ impl<A: Serialize> Serialize for Data<'_, '_, A> {
             Action::ServerSideEmit { event, args } => {
                 data.serialize_field("packet", &Event { event, args })?;
             }
+            Action::FetchSockets { target, request_id } => {
+                let flags = &Flags::default();
+                data.serialize_field(
+                    "opts",
+                    &Opts {
+                        target,
+                        flags: Some(flags),
+                    },
+                )?;
+                data.serialize_field("requestId", request_id)?;
+            }
+            Action::ServerSideEmitWithAck {
+                event,
+                args,
+                request_id,
+            } => {
+                data.serialize_field("packet", &Event { event, args })?;
+                data.serialize_field("requestId", request_id)?;
+            }
+            Action::InitialHeartbeat => {}
         }
         data.end()
     }
@@ -140,6 +178,7 @@ impl<A: Serialize> Serialize for Data<'_, '_, A> {
 impl<A> Action<'_, A> {
     fn data_fields(&self) -> usize {
         match self {
+            Action::InitialHeartbeat => 0,
             Action::ServerSideEmit { .. } => 1,
             _ => 2,
         }

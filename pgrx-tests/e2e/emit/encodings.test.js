@@ -201,6 +201,18 @@ describe('a database in', () => {
         await admin.query('DROP TABLE rooms');
       });
 
+      it('keeps filters and functions of a watch that are written in it', async () => {
+        const name = `"${text}"`;
+        await admin.query(`CREATE TABLE noted (${name} text); CREATE FUNCTION ${name}(noted) RETURNS text LANGUAGE sql AS 'SELECT $1.${name}'`);
+        await admin.query(`SELECT sio_watch('noted', rooms => ARRAY['\${${text}()}'], columns => ARRAY[$1], filter => $2)`, [text, `${name} = '${text}'`]);
+        await admin.query('INSERT INTO noted VALUES ($1), (NULL)', [text]);
+        const sent = (await listener.fullMessages()).map(({ data }) => [data.opts.rooms, data.packet.data[1]]);
+        assert.deepEqual(sent, [[[text], { [text]: text }]]);
+        const { rows } = await admin.query(`SELECT filter FROM sio_watches WHERE table_name = 'noted'::regclass`);
+        assert.ok(rows[0].filter.includes(text), rows[0].filter);
+        await admin.query('DROP TABLE noted CASCADE');
+      });
+
       it('gave the servers no cause to report an error', () => {
         assert.deepEqual(servers.flatMap((server) => server.errors), []);
       });

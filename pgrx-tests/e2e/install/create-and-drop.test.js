@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../../harness/clients.js';
 import { assertEmits } from '../../harness/emits.js';
-import { CALLS, FUNCTIONS, LIVE_FUNCTIONS, QUEUE_FUNCTIONS, SENDERS } from '../../harness/functions.js';
+import { CALLS, FUNCTIONS, LIVE_FUNCTIONS, QUESTIONS, QUEUE_FUNCTIONS, SENDERS } from '../../harness/functions.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { refused } from '../../harness/refusals.js';
 import {
@@ -78,7 +78,8 @@ describe('the extension', () => {
              p.prosecdef AS definer, p.proisstrict AS strict, pg_get_function_result(p.oid) AS result,
              pg_get_function_arguments(p.oid) AS arguments
         FROM pg_proc p WHERE p.proname LIKE 'sio\\_%'`);
-    const others = { ...LIVE_FUNCTIONS, ...QUEUE_FUNCTIONS };
+    const questions = Object.fromEntries(Object.entries(QUESTIONS).map(([name, parameters]) => [name, Object.keys(parameters)]));
+    const others = { ...LIVE_FUNCTIONS, ...QUEUE_FUNCTIONS, ...questions, sio_doctor: ['ns'] };
     assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS, ...Object.keys(others)].sort());
     for (const row of rows) {
       assert.deepEqual(row.parameters ?? [], others[row.name] ?? Object.keys(CALLS[row.name]), row.name);
@@ -102,9 +103,23 @@ describe('the extension', () => {
       'table_name regclass', `rooms text[] DEFAULT '{}'::text[]`, `event text DEFAULT '$table:$op'::text`, `ns text DEFAULT '/'::text`,
       `payload text DEFAULT 'row'::text`, 'columns text[] DEFAULT NULL::text[]', 'except_columns text[] DEFAULT NULL::text[]',
       'left_event text DEFAULT NULL::text', `level text DEFAULT 'row'::text`, `ops text[] DEFAULT '{insert,update,delete}'::text[]`,
-      'name text DEFAULT NULL::text', `old text DEFAULT 'key'::text`, 'batch integer DEFAULT 500',
+      'name text DEFAULT NULL::text', `old text DEFAULT 'key'::text`, 'batch integer DEFAULT 500', 'meta boolean DEFAULT true',
+      'everyone boolean DEFAULT false', 'filter text DEFAULT NULL::text', 'changed text[] DEFAULT NULL::text[]', `keys text DEFAULT 'column'::text`,
+      `bigints text DEFAULT 'number'::text`,
     ].join(', '));
-    assert.equal(signature('sio_unwatch'), 'table_name regclass, name text DEFAULT NULL::text');
+    const wait = `timeout interval DEFAULT '00:00:02'::interval, servers integer DEFAULT NULL::integer, partial boolean DEFAULT false`;
+    for (const name of ['sio_fetch_sockets', 'sio_fetch_sockets_with_handshake']) {
+      assert.equal(signature(name), `ns text, rooms text[] DEFAULT '{}'::text[], except_rooms text[] DEFAULT '{}'::text[], ${wait}`);
+      assert.equal(rows.find((row) => row.name === name).result, 'TABLE(id text, rooms text[], data jsonb, handshake jsonb, server text)');
+    }
+    assert.equal(signature('sio_server_side_emit_with_ack'), `ns text, event text, args jsonb[] DEFAULT '{}'::jsonb[], ${wait}`);
+    assert.equal(signature('sio_is_online'), `ns text, rooms text[], timeout interval DEFAULT '00:00:01'::interval`);
+    assert.equal(signature('sio_servers'), `ns text DEFAULT '/'::text, settle interval DEFAULT '00:00:00.25'::interval`);
+    for (const name of Object.keys(QUESTIONS)) {
+      const { volatile, parallel } = rows.find((row) => row.name === name);
+      assert.deepEqual([volatile, parallel], ['v', 'u'], name);
+    }
+    assert.equal(signature('sio_unwatch'), 'table_name regclass, name text DEFAULT NULL::text, if_exists boolean DEFAULT false');
     for (const [name, expected] of [['sio_emit_changes', 'trigger'], ['sio_watch', 'void'], ['sio_unwatch', 'integer']]) {
       const row = rows.find((each) => each.name === name);
       assert.deepEqual([row.result, row.volatile, row.parallel], [expected, 'v', 'u'], name);
@@ -117,6 +132,10 @@ describe('the extension', () => {
     ]) {
       const row = rows.find((each) => each.name === name);
       assert.deepEqual([row.arguments.replaceAll('"', ''), row.result, row.volatile, row.parallel], [args, result, 'v', 'u'], name);
+    }
+    for (const [name, args, result] of [['sio_row', 'record record, watch text DEFAULT NULL::text', 'jsonb'], ['sio_snapshot', '', 'text']]) {
+      const row = rows.find((each) => each.name === name);
+      assert.deepEqual([row.arguments, row.result, row.volatile, row.parallel], [args, result, 's', name === 'sio_row' ? 'u' : 'r'], name);
     }
     const { result } = rows.find(({ name }) => name === 'sio_encode');
     assert.equal(result, 'TABLE(channel text, message jsonb, bytes integer, attachment boolean)');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -22,10 +22,11 @@ describe('`make demo`', () => {
     const { code, stdout, stderr } = await demo();
     assert.equal(code, 0, `${stdout}${stderr}`);
     const [, event] = stdout.match(/^ *client received {2}order:insert {2}(.*)$/m);
-    const [order] = JSON.parse(event);
+    const [[order], meta] = event.split('  ').map((argument) => JSON.parse(argument));
     assert.equal(order.item, 'a book');
     assert.equal(order.customer_id, 1);
     assert.ok(!('photo' in order));
+    assert.deepEqual(Object.keys(meta), ['xid', 'seq']);
   });
 
   it('serves on the PORT that it is given', async () => {
@@ -75,8 +76,11 @@ describe('the example in demo/', () => {
         const page = await fetch(url);
         assert.equal(page.status, 200);
         assert.match(await page.text(), /socket\.io\.js/);
-        assert.equal((await (await fetch(`${url}/customers/2/orders`)).json()).length, 4);
+        assert.equal(await (await fetch(`${url}/follow.js`)).text(), readFileSync(path.join(DEMO, 'page/follow.js'), 'utf8'));
         const client = await connectClient({ url }, { auth: { customer: 2 } });
+        const { snapshot, rows } = await client.socket.timeout(10_000).emitWithAck('orders:list');
+        assert.match(snapshot, /^\d+:\d+:/);
+        assert.deepEqual(rows.map(({ item }) => item), ['Notebook', 'House plant', 'Envelopes', 'Stamps']);
         await postgres.psql(`INSERT INTO orders (customer_id, item) VALUES (1, 'a pen'), (2, 'a book')`);
         const [[event, [order]]] = await client.take(1);
         assert.deepEqual([event, order.item], ['order:insert', 'a book']);
@@ -88,10 +92,16 @@ describe('the example in demo/', () => {
     }
   });
 
+  it('has the module as it is in client/', () => {
+    const [copy, original] = ['demo/page/follow.js', 'client/follow.js'].map((file) => readFileSync(fromRoot(file), 'utf8'));
+    assert.equal(copy, original);
+  });
+
   it('serves on the ADDRESS that it is given, and on no other one', async () => {
     const postgres = await startPostgres({ name: 'demo-address' });
     try {
       await serving(DEMO, postgres, async (url) => {
+        await untilListening(postgres); // see there: a server that is closed before it doesn't end
         assert.match(url, /^http:\/\/127\.0\.0\.2:/);
         assert.equal((await fetch(`${url}/page.css`)).status, 200);
         await assert.rejects(fetch(url.replace('127.0.0.2', '127.0.0.1')), ({ cause }) => cause.code === 'ECONNREFUSED');

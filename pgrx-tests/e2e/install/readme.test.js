@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { connectClient, received } from '../../harness/clients.js';
 import { lacks } from '../../harness/features.js';
+import { withoutMeta } from '../../harness/live.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { EMITTER_ROLE, SERVER_GRANTS, SERVERS_ROLE } from '../../harness/roles.js';
 import { closeAll, startServers } from '../../harness/servers.js';
@@ -14,6 +15,7 @@ const blocksOf = (text) => [...text.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, 
 const readme = await page('README.md');
 const liveTables = await page('docs/live-tables.md');
 const queuedDelivery = await page('docs/queued-delivery.md');
+const asking = await page('docs/asking.md');
 const privileges = await page('docs/privileges.md');
 
 const withoutCron = lacks('pg_cron');
@@ -33,7 +35,7 @@ before(async () => {
 after(() => cluster?.stop());
 
 test('the documentation\'s SQL runs, in the order of its pages', async () => {
-  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [privileges, 2]]) {
+  for (const [text, least] of [[readme, 6], [liveTables, 4], [queuedDelivery, 7], [asking, 4], [privileges, 2]]) {
     const blocks = blocksOf(text);
     assert.ok(blocks.length >= least, `found ${blocks.length} blocks`);
     for (const sql of blocks) {
@@ -97,7 +99,7 @@ test('the tickets of docs/live-tables.md go where it says', async () => {
       DELETE FROM tickets`);
     const [first, second, staff] = await received(admin, clients);
     const row = (customer_id, status) => ({ id: 1, customer_id, status });
-    const single = (events) => events.filter(([event]) => event.startsWith('ticket:'));
+    const single = (events) => events.filter(([event]) => event.startsWith('ticket:')).map(withoutMeta);
     assert.deepEqual(single(first), [['ticket:insert', row(1, 'new')], ['ticket:left', { id: 1 }]]);
     assert.deepEqual(single(second), [
       ['ticket:update', row(2, 'new')],
@@ -106,6 +108,24 @@ test('the tickets of docs/live-tables.md go where it says', async () => {
       ['ticket:delete', row(2, 'closed')],
     ]);
     assert.deepEqual(staff.at(-1), ['tickets:deleted', [{ id: 1 }]]);
+  } finally {
+    await closeAll(clients, server);
+  }
+});
+
+test('the items of docs/live-tables.md follow their order to another customer, and into its end', async () => {
+  const [server] = await startServers(cluster, { count: 1 });
+  const clients = [await connectClient(server, { rooms: ['customer:1'] }), await connectClient(server, { rooms: ['customer:2'] })];
+  try {
+    await admin.query(`
+      INSERT INTO orders_of_shop VALUES (1, 1);
+      INSERT INTO order_items (id, order_id, name) VALUES (7, 1, 'book');
+      UPDATE orders_of_shop SET customer_id = 2;
+      DELETE FROM orders_of_shop`);
+    const item = (customer_id) => ({ id: 7, order_id: 1, name: 'book', customer_id });
+    const [first, second] = (await received(admin, clients)).map((events) => events.map(withoutMeta));
+    assert.deepEqual(first, [['item:insert', item(1)], ['item:left', { id: 7 }]]);
+    assert.deepEqual(second, [['item:update', item(2)], ['item:delete', item(2)]]);
   } finally {
     await closeAll(clients, server);
   }
@@ -120,7 +140,7 @@ test('the documentation\'s tables have every function, parameter and setting of 
   for (const { proname, parameters } of functions) {
     assert.match(readme, new RegExp(`^\\| \`${proname}\\(`, 'm'), proname);
     for (const parameter of parameters ?? []) {
-      assert.ok(`${readme}${liveTables}${queuedDelivery}`.includes(parameter), `${proname}: ${parameter}`);
+      assert.ok(`${readme}${liveTables}${queuedDelivery}${asking}`.includes(parameter), `${proname}: ${parameter}`);
     }
   }
   await admin.query(`LOAD 'socketio_emitter'`);

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { assertEmits } from '../../harness/emits.js';
 import { listen } from '../../harness/listener.js';
+import { withoutMeta } from '../../harness/live.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { createRoles, EMITTER_ROLE, grantExecute, serverGrantsIn, SERVERS_ROLE } from '../../harness/roles.js';
 import { fromRoot } from '../../harness/setup.js';
@@ -149,6 +150,27 @@ describe('an upgrade', () => {
           }
         });
 
+        it('leaves EXECUTE to those who have it, and gives it to nobody else', async () => {
+          if (version === '0.1.0') return; // there was nothing to execute
+          const database = 'granting';
+          await postgres.createDatabase(database);
+          const session = await postgres.connect({ database });
+          await session.query(`CREATE SCHEMA IF NOT EXISTS ${schema}; ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO ${SERVERS_ROLE};
+            CREATE EXTENSION socketio_emitter SCHEMA ${schema} VERSION '${version}';
+            GRANT EXECUTE ON FUNCTION ${schema}.sio_watch TO ${EMITTER_ROLE} WITH GRANT OPTION;
+            GRANT EXECUTE ON FUNCTION ${schema}.sio_unwatch TO ${EMITTER_ROLE}`);
+          const holders = async () => (await session.query(`
+            SELECT proname AS function, grantee::regrole::text AS grantee, is_grantable FROM pg_proc, aclexplode(proacl)
+             WHERE proname IN ('sio_watch', 'sio_unwatch') AND grantee <> proowner ORDER BY 1, 2`)).rows;
+          await session.query(`ALTER EXTENSION socketio_emitter UPDATE`);
+          assert.deepEqual(await holders(), [
+            { function: 'sio_unwatch', grantee: EMITTER_ROLE, is_grantable: false },
+            { function: 'sio_watch', grantee: EMITTER_ROLE, is_grantable: true },
+          ]);
+          await session.end();
+          await postgres.dropDatabase(database);
+        });
+
         it('brings what is new, for new sessions as for those of a fresh install', async () => {
           for (const database of ['fresh', 'old']) {
             const session = await postgres.connect({ database });
@@ -158,7 +180,7 @@ describe('an upgrade', () => {
             await session.query(`CREATE TABLE public.orders (id int); SELECT ${schema}.sio_watch('public.orders', '{staff}');
                                  INSERT INTO public.orders VALUES (1)`);
             const [{ data }] = await listener.messages();
-            assert.deepEqual([data.packet.data, data.opts.rooms], [['orders:insert', { id: 1 }], ['staff']]);
+            assert.deepEqual([withoutMeta(data.packet.data), data.opts.rooms], [['orders:insert', { id: 1 }], ['staff']]);
             await listener.close();
             await session.end();
             await assertEmits(postgres, { database, schema });

@@ -74,9 +74,9 @@ describe('sio_watches', () => {
   it('shows columns as sio_watch took them', async () => {
     await admin.query(`CREATE TABLE notes (id int, "Odd, ""col" int, "a=b" int, "日本語" int, " lead" int)`);
     const columns = ['Odd, "col', 'a=b', '日本語', ' lead'];
-    await admin.query('SELECT sio_watch($1, columns => $2)', ['notes', columns]);
+    await admin.query('SELECT sio_watch($1, columns => $2, everyone => true)', ['notes', columns]);
     assert.deepEqual((await shown()).map((row) => row.columns), [columns]);
-    await admin.query('SELECT sio_watch($1, except_columns => $2)', ['notes', columns]);
+    await admin.query('SELECT sio_watch($1, except_columns => $2, everyone => true)', ['notes', columns]);
     assert.deepEqual((await shown()).map((row) => row.except_columns), [columns]);
   });
 

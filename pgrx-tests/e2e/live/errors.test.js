@@ -2,7 +2,7 @@
 // of the statement. Missing transition tables: statements.test.js.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { rowTrigger, startLive, statementTriggers } from '../../harness/live.js';
+import { rowTrigger, startLive, statementTriggers, watched } from '../../harness/live.js';
 import { refused } from '../../harness/refusals.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text DEFAULT 'new');`;
@@ -145,7 +145,7 @@ describe('a live table refuses', () => {
   it('to watch the table of attachments', async () => {
     await live.admin.query('ALTER TABLE socket_io_attachments OWNER TO app');
     try {
-      await refused(live.app, `SELECT sio_watch('socket_io_attachments')`, '22023', { says: 'table_name', hint: /messages themselves/ });
+      await refused(live.app, `SELECT sio_watch('socket_io_attachments', everyone => true)`, '22023', { says: 'table_name', hint: /messages themselves/ });
     } finally {
       await live.admin.query('ALTER TABLE socket_io_attachments OWNER TO CURRENT_USER');
     }
@@ -172,7 +172,7 @@ describe('a live table refuses', () => {
   describe('in sio_watch', () => {
     // Parameters, as SQL; SQLSTATE; the parameter that the message names.
     const WRONG_CALLS = [
-      ...['rooms', 'event', 'ns', 'payload', 'level', 'ops', 'old', 'batch'].map((each) => [`${each} => NULL`, '22004', each]),
+      ...['rooms', 'event', 'ns', 'payload', 'level', 'ops', 'old', 'batch', 'meta', 'everyone', 'keys', 'bigints'].map((each) => [`${each} => NULL`, '22004', each]),
       ['rooms => ARRAY[NULL]', '22004', 'rooms'],
       [`rooms => '{{a},{b}}'`, '2202E', 'rooms'],
       [`columns => '{id,NULL}'`, '22004', 'columns'],
@@ -209,11 +209,11 @@ describe('a live table refuses', () => {
     for (const [parameters, code, parameter] of WRONG_CALLS) {
       it(parameters, async () => {
         await live.app.query(ORDERS);
-        await refused(live.app, `SELECT sio_watch('orders', ${parameters})`, code, { says: parameter, hint: SELF_EXPLANATORY.test(parameters) ? undefined : /\w/ });
+        await refused(live.app, `SELECT sio_watch('orders'${watched(parameters)})`, code, { says: parameter, hint: SELF_EXPLANATORY.test(parameters) ? undefined : /\w/ });
         assert.deepEqual(await made(), []);
         // Nor does it touch what an earlier call made.
-        await live.app.query(`SELECT sio_watch('orders', ops => '{insert}')`);
-        await refused(live.app, `SELECT sio_watch('orders', ${parameters})`, code, { says: parameter });
+        await live.app.query(`SELECT sio_watch('orders', everyone => true, ops => '{insert}')`);
+        await refused(live.app, `SELECT sio_watch('orders'${watched(parameters)})`, code, { says: parameter });
         assert.deepEqual(await made(), [{ tgname: 'sio_watch' }]);
       });
     }
@@ -222,7 +222,7 @@ describe('a live table refuses', () => {
       it(`${parameters} without a primary key`, async () => {
         await live.app.query(KEYLESS);
         for (const level of ['row', 'statement']) {
-          await refused(live.app, `SELECT sio_watch('orders', ${parameters}, level => '${level}')`, '55000', { hint: /\w/ });
+          await refused(live.app, `SELECT sio_watch('orders', level => '${level}'${watched(parameters)})`, '55000', { hint: /\w/ });
         }
         assert.deepEqual(await made(), []);
       });
@@ -230,7 +230,7 @@ describe('a live table refuses', () => {
 
     it('no table', async () => {
       await refused(live.app, 'SELECT sio_watch(NULL)', '22004', { says: 'table_name' });
-      await refused(live.app, `SELECT sio_watch('nowhere')`, '42P01', { says: 'nowhere' });
+      await refused(live.app, `SELECT sio_watch('nowhere', everyone => true)`, '42P01', { says: 'nowhere' });
       await refused(live.app, 'SELECT sio_unwatch(NULL)', '22004', { says: 'table_name' });
     });
 
@@ -238,21 +238,21 @@ describe('a live table refuses', () => {
       await live.app.query(`CREATE VIEW v AS SELECT 1 AS id; CREATE MATERIALIZED VIEW m AS SELECT 1 AS id; CREATE SEQUENCE s;
                             CREATE TABLE i (id int PRIMARY KEY)`);
       for (const each of ['v', 'm', 's', 'i_pkey', 'pg_catalog.pg_class']) {
-        await assert.rejects(live.app.query(`SELECT sio_watch('${each}')`), ({ code }) => ['42809', '42501'].includes(code), each);
+        await assert.rejects(live.app.query(`SELECT sio_watch('${each}', everyone => true)`), ({ code }) => ['42809', '42501'].includes(code), each);
       }
     });
 
     it('require_rooms without a room', async () => {
       await live.app.query(`${ORDERS} SET socketio_emitter.require_rooms = on`);
-      await refused(live.app, `SELECT sio_watch('orders')`, '22023', { says: ['rooms', 'require_rooms'] });
+      await refused(live.app, `SELECT sio_watch('orders', everyone => true)`, '22023', { says: ['rooms', 'require_rooms'] });
       await live.app.query(`SELECT sio_watch('orders', '{staff}')`);
     });
 
     it('a name longer than a trigger\'s, which would be cut', async () => {
       await live.app.query(ORDERS);
-      await refused(live.app, `SELECT sio_watch('orders', name => repeat('n', 64))`, '22023', { says: 'name' });
-      await refused(live.app, `SELECT sio_watch('orders', name => repeat('n', 60), level => 'statement')`, '22023', { says: 'name' });
-      await refused(live.app, `SELECT sio_watch('orders', name => '')`, '22023', { says: 'name' });
+      await refused(live.app, `SELECT sio_watch('orders', everyone => true, name => repeat('n', 64))`, '22023', { says: 'name' });
+      await refused(live.app, `SELECT sio_watch('orders', everyone => true, name => repeat('n', 60), level => 'statement')`, '22023', { says: 'name' });
+      await refused(live.app, `SELECT sio_watch('orders', everyone => true, name => '')`, '22023', { says: 'name' });
     });
   });
 });

@@ -49,6 +49,21 @@ describe('the memory of a session with live tables', () => {
     assert.equal((await listener.texts()).length, 100 * 2_500, '500 of each round left rooms');
   });
 
+  for (const [level, trigger] of Object.entries({ row: rowTrigger, statement: statementTriggers })) {
+    it(`is flat over filters, functions and arrays at ${level} level`, async (t) => {
+      await session.query(`CREATE FUNCTION title(items) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN upper($1.note); END';
+        CREATE FUNCTION rooms(items) RETURNS text[] STABLE LANGUAGE sql AS 'SELECT ARRAY[$1.room, $1.id::text]'`);
+      const args = ['room=tag:${tags[]}', 'room=${shop.rooms()}', 'event=$op', 'columns=*,shop.title()', 'left_event=left', 'unchanged=event', 'meta=on', 'bigints=text',
+        "filter=doc ->> 'i' <> '3' AND shop.title(new) IS NOT NULL"];
+      await session.query(level === 'row' ? trigger('items', ALL_OPS.join(' OR '), args) : trigger('items', ALL_OPS, args));
+      await measureRounds(t, session, {
+        rounds: 60,
+        calls: level === 'row' ? 1_000 : 60,
+        work: () => session.query(`${insert(20)} UPDATE items SET room = 'x' || id; DELETE FROM items;`.repeat(20)),
+      });
+    });
+  }
+
   it('is flat over 6,000 statement triggers', async (t) => {
     await session.query(statementTriggers('items', ALL_OPS, ['room=$room', 'payload=change', 'old=full', 'left_event=left', 'batch=10']));
     await measureRounds(t, session, {

@@ -31,15 +31,15 @@ describe('sio_watch', () => {
       it(`doesn't overwrite what a partition has: ${what}`, async () => {
         await live.app.query(`${PARTITIONED} ${own}`);
         const before = await live.triggers('part');
-        await refused(live.app, `SELECT sio_watch('parted')`, '42710', { says: 'part', hint: /name =>/ });
+        await refused(live.app, `SELECT sio_watch('parted', everyone => true)`, '42710', { says: 'part', hint: /name =>/ });
         assert.deepEqual(await live.triggers('part'), before);
-        await live.app.query(`SELECT sio_watch('parted', name => 'other')`);
+        await live.app.query(`SELECT sio_watch('parted', name => 'other', everyone => true)`);
         assert.deepEqual(await live.triggerNames('part'), ['other', 'sio_watch']);
       });
     }
 
     it('replaces its own of a partitioned table, copies included', async () => {
-      await live.app.query(`${PARTITIONED} SELECT sio_watch('parted'), sio_watch('parted', rooms => '{staff}');
+      await live.app.query(`${PARTITIONED} SELECT sio_watch('parted', everyone => true), sio_watch('parted', rooms => '{staff}');
                             INSERT INTO parted VALUES (1, 'x')`);
       assert.deepEqual(Object.keys(await live.got()), ['staff']);
     });
@@ -50,7 +50,7 @@ describe('sio_watch', () => {
       await live.app.query(`${ORDERS} ${PARTITIONED}`);
       await live.as(EMITTER_ROLE, async (other) => {
         await other.query(`BEGIN; ${MINE}`);
-        const waiting = refused(live.app, `SELECT sio_watch('orders')`, '42710', { hint: /name =>/ });
+        const waiting = refused(live.app, `SELECT sio_watch('orders', everyone => true)`, '42710', { hint: /name =>/ });
         await until('sio_watch waits', async () => {
           const { rowCount } = await live.admin.query(
             `SELECT FROM pg_locks WHERE NOT granted AND relation = 'shop.orders'::regclass`);
@@ -66,7 +66,7 @@ describe('sio_watch', () => {
       await live.app.query(`${ORDERS} ${PARTITIONED}`);
       await live.app.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM orders');
       await live.as(EMITTER_ROLE, (other) => other.query(MINE));
-      await refused(live.app, `SELECT sio_watch('orders')`, '42710', { hint: /name =>/ });
+      await refused(live.app, `SELECT sio_watch('orders', everyone => true)`, '42710', { hint: /name =>/ });
       await live.app.query('ROLLBACK');
       assert.match((await live.triggers()).sio_watch, /mine/);
     });
@@ -82,12 +82,12 @@ describe('sio_watch', () => {
         for (const call of ['mine()', `mine('watch=sio_watch')`, 'public.sio_emit_changes()', `public.sio_emit_changes('watch=another')`]) {
           await live.app.query(`${ORDERS} CREATE TRIGGER ${name} AFTER ${op} ON orders FOR EACH STATEMENT EXECUTE FUNCTION ${call}`);
           const start = await live.triggers();
-          const attempt = `SELECT sio_watch('orders', level => '${level}', ops => '{insert,update,delete,truncate}')`;
+          const attempt = `SELECT sio_watch('orders', level => '${level}', ops => '{insert,update,delete,truncate}', everyone => true)`;
           await refused(live.app, attempt, '42710', { says: name, hint: /name/ });
           assert.deepEqual(await live.triggers(), start);
-          await live.app.query(`SELECT sio_watch('orders', name => 'other', level => '${level}')`);
+          await live.app.query(`SELECT sio_watch('orders', name => 'other', level => '${level}', everyone => true)`);
           assert.equal(await live.unwatch(`'orders', 'other'`), 1);
-          assert.equal(await live.unwatch(`'orders', 'sio_watch'`), 0);
+          assert.equal(await live.unwatch(`'orders', 'sio_watch', true`), 0);
           assert.deepEqual(await live.triggers(), start);
           await live.app.query('DROP TABLE orders');
         }
@@ -98,7 +98,7 @@ describe('sio_watch', () => {
       await live.app.query(`CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE rest PARTITION OF parts DEFAULT`);
       await live.watch(`rooms => '{staff}'`, 'parts');
       await live.watch(`rooms => '{staff}', columns => '{id}'`, 'parts'); // replaced there, too
-      await refused(live.app, `SELECT sio_watch('rest')`, '42710', { says: 'sio_watch', hint: /name/ });
+      await refused(live.app, `SELECT sio_watch('rest', everyone => true)`, '42710', { says: 'sio_watch', hint: /name/ });
       assert.equal(await live.unwatch(`'rest'`), 0);
       await live.watch(`rooms => '{customer:1}', name => 'own'`, 'rest');
       await live.app.query('INSERT INTO parts VALUES (1)');
@@ -108,7 +108,7 @@ describe('sio_watch', () => {
     it('a watch whose name it would make a part of its own', async () => {
       await live.app.query(ORDERS);
       await live.watch(`name => 'a_insert'`);
-      await refused(live.app, `SELECT sio_watch('orders', name => 'a', level => 'statement')`, '42710', { says: 'a_insert', hint: /name/ });
+      await refused(live.app, `SELECT sio_watch('orders', name => 'a', level => 'statement', everyone => true)`, '42710', { says: 'a_insert', hint: /name/ });
       assert.deepEqual(await live.triggerNames(), ['a_insert']);
     });
   });

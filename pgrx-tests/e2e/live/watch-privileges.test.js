@@ -23,7 +23,7 @@ describe('sio_watch', () => {
       await live.app.query(`${ORDERS} GRANT USAGE ON SCHEMA shop TO helper; GRANT INSERT ON orders TO helper`);
       await live.admin.query('GRANT EXECUTE ON FUNCTION sio_watch, sio_unwatch, sio_emit_changes TO helper');
       await live.as('helper', async (helper) => {
-        await refused(helper, `SELECT sio_watch('shop.orders')`, '42501', { says: 'orders' });
+        await refused(helper, `SELECT sio_watch('shop.orders', everyone => true)`, '42501', { says: 'orders' });
         await live.app.query('GRANT TRIGGER ON orders TO helper');
         await helper.query(`SELECT sio_watch('shop.orders', '{staff}'); SELECT sio_watch('shop.orders', '{staff}', ops => '{insert,delete}')`);
         await helper.query('INSERT INTO shop.orders VALUES (1)');
@@ -38,11 +38,11 @@ describe('sio_watch', () => {
       await live.app.query('GRANT ALL ON SCHEMA shop TO nobody');
       await live.as('nobody', async (nobody) => {
         await nobody.query('CREATE TABLE shop.mine (id int)');
-        await refused(nobody, `SELECT sio_watch('shop.mine')`, '42501', { says: 'sio_watch' });
+        await refused(nobody, `SELECT sio_watch('shop.mine', everyone => true)`, '42501', { says: 'sio_watch' });
         await refused(nobody, `SELECT sio_unwatch('shop.mine')`, '42501', { says: 'sio_unwatch' });
         await refused(nobody, 'SELECT * FROM sio_watches', '42501', { says: 'sio_watches' });
         await live.admin.query('GRANT EXECUTE ON FUNCTION sio_watch TO nobody');
-        await refused(nobody, `SELECT sio_watch('shop.mine')`, '42501', { says: 'sio_emit_changes' });
+        await refused(nobody, `SELECT sio_watch('shop.mine', everyone => true)`, '42501', { says: 'sio_emit_changes' });
         assert.deepEqual(await live.triggerNames('mine'), []);
         await live.admin.query('REVOKE EXECUTE ON FUNCTION sio_watch FROM nobody');
       });
@@ -77,7 +77,7 @@ describe('sio_watch', () => {
   });
 
   it('leaves dropping to the owner', async () => {
-    await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);
+    await live.app.query(`${ORDERS} SELECT sio_watch('orders', everyone => true)`);
     await live.admin.query('GRANT USAGE ON SCHEMA shop TO helper; GRANT EXECUTE ON FUNCTION sio_unwatch TO helper');
     await live.as('helper', (helper) => refused(helper, `SELECT sio_unwatch('shop.orders')`, '42501', { says: 'orders' }));
     assert.deepEqual(await live.triggerNames(), ['sio_watch']);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { lacks } from '../../harness/features.js';
-import { rowTrigger, startLive } from '../../harness/live.js';
+import { rowTrigger, startLive, watched } from '../../harness/live.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text DEFAULT 'new');`;
 
@@ -29,7 +29,7 @@ describe('sio_watch', () => {
   for (const level of ['row', 'statement']) {
     describe(`at ${level} level`, () => {
       const orders = (parameters = '') => live.app.query(
-        `${ORDERS} SELECT sio_watch('orders', level => '${level}'${parameters && `, ${parameters}`})`);
+        `${ORDERS} SELECT sio_watch('orders', level => '${level}'${watched(parameters)})`);
       const many = (value) => (level === 'row' ? value : [value]);
       const row = (customer, status = 'new') => many({ id: 1, customer_id: customer, status });
       const key = many({ id: 1 });
@@ -50,7 +50,7 @@ describe('sio_watch', () => {
 
       it('sends as ns, columns and ops say', async () => {
         await live.app.query(`CREATE TABLE items ("Odd, ""id" int, b int, c int);
-          SELECT sio_watch('items', ns => '/shop', columns => '{"Odd, \\"id",c}', ops => '{insert}', level => '${level}');
+          SELECT sio_watch('items', everyone => true, ns => '/shop', columns => '{"Odd, \\"id",c}', ops => '{insert}', level => '${level}');
           INSERT INTO items VALUES (1, 2, 3); UPDATE items SET b = 5; DELETE FROM items`);
         assert.deepEqual(await live.got(), { elsewhere: [['items:insert', many({ 'Odd, "id': 1, c: 3 })]] });
       });
@@ -77,7 +77,7 @@ describe('sio_watch', () => {
       it('follows TRUNCATE, if told to', async () => {
         await orders(`rooms => '{customer:$customer_id,staff}', ops => '{truncate,update}'`);
         await live.app.query('INSERT INTO orders VALUES (1, 1); TRUNCATE orders');
-        assert.deepEqual(await live.got(), { staff: [['orders:truncate']] });
+        assert.deepEqual(await live.got(), { staff: [['orders:truncate', null]] });
       });
 
       it('takes odd names, rooms and events as they are', async () => {
@@ -123,7 +123,7 @@ describe('sio_watch', () => {
     await live.watch(`ops => '{insert,update,delete,truncate}'`);
     const row = await live.triggers();
     assert.deepEqual(Object.keys(row), ['sio_watch', 'sio_watch_truncate']);
-    assert.match(row.sio_watch, /AFTER INSERT OR DELETE OR UPDATE ON shop\.orders FOR EACH ROW EXECUTE FUNCTION sio_emit_changes\(.*'unchanged=skip'/);
+    assert.match(row.sio_watch, /AFTER INSERT OR DELETE OR UPDATE ON shop\.orders FOR EACH ROW EXECUTE FUNCTION sio_emit_changes\(.*'unchanged=event'/);
     assert.match(row.sio_watch_truncate, /AFTER TRUNCATE ON shop\.orders FOR EACH STATEMENT/);
     await live.watch(`level => 'statement', ops => '{truncate,delete,update,insert}', name => 'live'`);
     const all = await live.triggers();
@@ -193,7 +193,7 @@ describe('sio_watch', () => {
   it('lets an unchanged update of columns without an equality pass in silence', { skip: lacks('xml') }, async () => {
     await live.app.query('CREATE TABLE shapes (id int, j json, p point, x xml)');
     for (const level of ['row', 'statement']) {
-      await live.watch(`rooms => '{staff}', columns => '{id}', level => '${level}'`, 'shapes');
+      await live.watch(`rooms => '{staff}', level => '${level}'`, 'shapes');
       await live.app.query(`INSERT INTO shapes VALUES (1, '{}', '(1,2)', '<a/>'); UPDATE shapes SET id = id;
                             UPDATE shapes SET j = j, p = '(1,2)', x = '<a/>'; UPDATE shapes SET j = '{"a": 1}'; DELETE FROM shapes`);
       assert.deepEqual((await live.got()).staff.map(([event]) => event), ['shapes:insert', 'shapes:update', 'shapes:delete']);
@@ -206,7 +206,7 @@ describe('sio_watch', () => {
       await live.watch(`level => 'statement', ops => '{insert,truncate}'`);
       for (const name of ['a', 'b', 'c']) await live.watch(`name => '${name}'`);
       await live.watch('', 'others');
-      assert.equal(await live.unwatch(`'orders', 'missing'`), 0);
+      assert.equal(await live.unwatch(`'orders', 'missing', if_exists => true`), 0);
       assert.equal(await live.unwatch(`'orders', name => 'b'`), 1);
       assert.deepEqual(await live.triggerNames(), ['a', 'c', 'foreign_one', 'sio_watch_insert', 'sio_watch_truncate']);
       assert.equal(await live.unwatch(), 3);

@@ -1,7 +1,7 @@
 // The view sio_watches, and watches through the life of the extension: dump, restore, DROP EXTENSION.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { rowTrigger, startLive } from '../../harness/live.js';
+import { rowTrigger, startLive, watched } from '../../harness/live.js';
 import { listen } from '../../harness/listener.js';
 import { refused } from '../../harness/refusals.js';
 
@@ -9,20 +9,24 @@ const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, "Odd, 
 const DEFAULTS = {
   name: 'sio_watch', level: 'row', ops: ['insert', 'update', 'delete'], ns: '/', rooms: [], event: '$table:$op', payload: 'row',
   old: 'key', columns: null, except_columns: null, left_event: null, batch: 500, enabled: true,
+  meta: true, everyone: true, filter: null, changed: null, keys: 'column', bigints: 'number', problem: null,
 };
 
 /** Calls of sio_watch, and how their rows in the view differ from the defaults. */
 const CALLS = [
   ['', {}],
   [`'{customer:$customer_id,"a \\"b\\", c"}', event => 'x=$op', ns => '/shop'`,
-    { rooms: ['customer:$customer_id', 'a "b", c'], event: 'x=$op', ns: '/shop' }],
+    { rooms: ['customer:$customer_id', 'a "b", c'], everyone: false, event: 'x=$op', ns: '/shop' }],
   [`payload => 'key', level => 'statement', batch => 7`, { payload: 'key', level: 'statement', batch: 7 }],
+  [`meta => false`, { meta: false }],
+  [`filter => $$ customer_id>1 $$, changed => '{status,"Odd, \\"col"}', keys => 'camel', bigints => 'text'`,
+    { filter: '(customer_id > 1)', changed: ['status', 'Odd, "col'], keys: 'camel', bigints: 'text' }],
   [`payload => 'change', old => 'full', ops => '{update}'`, { payload: 'change', old: 'full', ops: ['update'] }],
   [`columns => '{"Odd, \\"col",id}', ops => '{truncate,insert}'`, { columns: ['Odd, "col', 'id'], ops: ['insert', 'truncate'] }],
   [`except_columns => '{"Odd, \\"col"}', rooms => '{$customer_id}', left_event => 'left = $$'`,
-    { except_columns: ['Odd, "col'], rooms: ['$customer_id'], left_event: 'left = $$' }],
+    { except_columns: ['Odd, "col'], rooms: ['$customer_id'], everyone: false, left_event: 'left = $$' }],
   [`level => 'statement', ops => '{delete,truncate}', rooms => '{a,b,a}'`,
-    { level: 'statement', ops: ['delete', 'truncate'], rooms: ['a', 'b'] }],
+    { level: 'statement', ops: ['delete', 'truncate'], rooms: ['a', 'b'], everyone: false }],
 ];
 
 describe('sio_watches', () => {
@@ -62,7 +66,7 @@ describe('sio_watches', () => {
       assert.equal((await live.admin.query(`SELECT * FROM _sio.declaration(${bytes})`)).rowCount, 1, bytes);
     }
 
-    await live.app.query(`${ORDERS} SELECT sio_watch('orders')`);
+    await live.app.query(`${ORDERS} SELECT sio_watch('orders', everyone => true)`);
     const long = Array.from({ length: 30_000 }, (_, i) => `${'x'.repeat(100)}${i}`);
     for (const [name, args] of Object.entries({
       many: long, wide: [`room=${'x'.repeat(3_000_000)}`], empty: Array(32_000).fill(''), named: ['watch=named', `columns=${long.join(',')}`],
@@ -73,8 +77,7 @@ describe('sio_watches', () => {
   });
 
   it('shows each watch with its parameters', async () => {
-    await live.app.query(`${ORDERS} ${CALLS.map(([parameters], i) => `SELECT sio_watch('orders', name => 'w${i}'${parameters && ', '}${
-      parameters.startsWith(`'`) ? `rooms => ${parameters}` : parameters})`).join(';')}`);
+    await live.app.query(`${ORDERS} ${CALLS.map(([parameters], i) => `SELECT sio_watch('orders', name => 'w${i}'${watched(parameters.startsWith(`'`) ? `rooms => ${parameters}` : parameters)})`).join(';')}`);
     assert.deepEqual(await watches(), CALLS.map(([, changes], i) => ({ table_name: 'orders', ...DEFAULTS, name: `w${i}`, ...changes })));
   });
 
@@ -83,16 +86,18 @@ describe('sio_watches', () => {
       WHERE attrelid = 'sio_watches'::regclass AND attnum > 0 ORDER BY attnum`);
     assert.deepEqual(rows.map(({ name, type }) => `${name} ${type}`), [
       'table_name regclass', 'name text', 'level text', 'ops text[]', 'ns text', 'rooms text[]', 'event text', 'payload text', 'old text',
-      'columns text[]', 'except_columns text[]', 'left_event text', 'batch integer', 'enabled boolean',
+      'columns text[]', 'except_columns text[]', 'left_event text', 'batch integer', 'enabled boolean', 'meta boolean',
+      'everyone boolean', 'filter text', 'changed text[]', 'keys text', 'bigints text', 'problem text',
     ]);
   });
 
   it('gives rows that make the same watches when handed to sio_watch', async () => {
     await live.app.query(ORDERS);
     for (const [parameters] of CALLS) {
-      await live.app.query(`SELECT sio_watch('orders'${parameters && `, ${parameters}`})`);
+      await live.app.query(`SELECT sio_watch('orders'${watched(parameters)})`);
       const [start, rows] = [await definitions(), await watches()];
-      const again = `SELECT sio_watch(table_name, rooms, event, ns, payload, columns, except_columns, left_event, level, ops, name, old, batch)
+      const again = `SELECT sio_watch(table_name, rooms, event, ns, payload, columns, except_columns, left_event, level, ops, name, old, batch,
+                         meta, everyone, filter, changed, keys, bigints)
                        FROM sio_watches`;
       await live.app.query(again);
       assert.deepEqual([await definitions(), await watches()], [start, rows], parameters);
@@ -106,12 +111,12 @@ describe('sio_watches', () => {
 
   it('shows neither triggers of others nor the clones on partitions', async () => {
     await live.app.query(`${ORDERS} ${rowTrigger('orders', 'INSERT', ['room=staff'])};
-      CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE rest PARTITION OF parts DEFAULT; SELECT sio_watch('parts')`);
+      CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE rest PARTITION OF parts DEFAULT; SELECT sio_watch('parts', everyone => true)`);
     assert.deepEqual((await watches()).map(({ table_name: table }) => table), ['parts']);
   });
 
   it('follows renaming, and tells whether the triggers are enabled', async () => {
-    await live.app.query(`${ORDERS} SELECT sio_watch('orders', level => 'statement'); ALTER TABLE orders RENAME TO "New orders"`);
+    await live.app.query(`${ORDERS} SELECT sio_watch('orders', everyone => true, level => 'statement'); ALTER TABLE orders RENAME TO "New orders"`);
     const state = async () => (await watches()).map(({ table_name: table, enabled }) => [table, enabled]);
     assert.deepEqual(await state(), [['"New orders"', true]]);
     await live.app.query('ALTER TABLE "New orders" DISABLE TRIGGER USER');
@@ -173,7 +178,7 @@ describe('sio_watches', () => {
     it('from DROP EXTENSION, unless it is told CASCADE, and then only triggers are lost', async () => {
       await live.postgres.createDatabase('leaving');
       const session = await live.postgres.connect({ database: 'leaving' });
-      await session.query(`CREATE EXTENSION socketio_emitter; ${ORDERS} SELECT sio_watch('orders'); INSERT INTO orders VALUES (1)`);
+      await session.query(`CREATE EXTENSION socketio_emitter; ${ORDERS} SELECT sio_watch('orders', everyone => true); INSERT INTO orders VALUES (1)`);
       await refused(session, 'DROP EXTENSION socketio_emitter', '2BP01', { says: 'socketio_emitter' });
       await session.query('INSERT INTO orders VALUES (2); DROP EXTENSION socketio_emitter CASCADE; INSERT INTO orders VALUES (3)');
       const { rows } = await session.query('SELECT id FROM orders ORDER BY 1');

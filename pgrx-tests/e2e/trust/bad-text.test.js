@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { bytesInSetting } from '../../harness/bytes.js';
 import { call, CALLS, having } from '../../harness/functions.js';
-import { OWNER_ROLE, rowTrigger, startLive, statementTriggers } from '../../harness/live.js';
+import { OWNER_ROLE, rowTrigger, startLive, statementTriggers, watched } from '../../harness/live.js';
 import { refused } from '../../harness/refusals.js';
 import { createRoles, SERVERS_ROLE } from '../../harness/roles.js';
 import { survives } from '../../harness/survival.js';
@@ -60,17 +60,17 @@ describe('bytes that are no text', () => {
 
     for (const [parameter, value] of Object.entries({
       rooms: `ARRAY['a', ${BYTES}]`, event: BYTES, ns: BYTES, payload: BYTES, columns: `ARRAY['id', ${BYTES}]`, except_columns: `ARRAY[${BYTES}]`,
-      left_event: BYTES, level: BYTES, ops: `ARRAY[${BYTES}]`, name: BYTES, old: BYTES,
+      left_event: BYTES, level: BYTES, ops: `ARRAY[${BYTES}]`, name: BYTES, old: BYTES, filter: BYTES, changed: `ARRAY[${BYTES}]`, keys: BYTES, bigints: BYTES,
     })) {
       it(`as ${parameter} of sio_watch`, async () => {
         await session.query('CREATE TABLE t (id int PRIMARY KEY)');
-        await survive(() => refused(session, `SELECT sio_watch('t', ${parameter} => ${value})`, '22021', { says: parameter }));
+        await survive(() => refused(session, `SELECT sio_watch('t'${watched(`${parameter} => ${value}`)})`, '22021', { says: parameter }));
         assert.equal(await live.count('sio_watches'), 0);
       });
     }
 
     it('as name of sio_unwatch', async () => {
-      await session.query(`CREATE TABLE t (id int PRIMARY KEY); SELECT sio_watch('t')`);
+      await session.query(`CREATE TABLE t (id int PRIMARY KEY); SELECT sio_watch('t', everyone => true)`);
       await survive(() => refused(session, `SELECT sio_unwatch('t', ${BYTES})`, '22021', { says: 'name' }));
       assert.equal(await live.count('sio_watches'), 1);
     });
@@ -166,7 +166,7 @@ describe('a trigger with more arguments than Postgres can count', () => {
         });
         if (created) await refused(live.app, 'INSERT INTO t VALUES (1)', '54023', { says: 'arguments' });
         await live.admin.query('SELECT * FROM sio_watches');
-        await live.app.query(`SELECT sio_watch('t'); SELECT sio_unwatch('t')`);
+        await live.app.query(`SELECT sio_watch('t', everyone => true); SELECT sio_unwatch('t')`);
       });
     });
   }

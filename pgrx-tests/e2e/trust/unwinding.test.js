@@ -210,10 +210,10 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
   }
 
   it('a timeout in sio_deliver, sio_retry, sio_cleanup, sio_watch and sio_unwatch', async () => {
-    await live.app.query(`CREATE TABLE t (id int); SELECT sio_watch('t'); SET lock_timeout = '50ms'`);
+    await live.app.query(`CREATE TABLE t (id int); SELECT sio_watch('t', everyone => true); SET lock_timeout = '50ms'`);
     for (const [lock, call] of [
       ['_sio.queue', 'SELECT sio_deliver()'], ['_sio.failed', 'SELECT sio_retry()'], ['_sio.failed', 'SELECT sio_discard()'],
-      ['socket_io_attachments', `SELECT sio_cleanup('0')`], ['shop.t', `SELECT sio_watch('t')`], ['shop.t', `SELECT sio_unwatch('t')`],
+      ['socket_io_attachments', `SELECT sio_cleanup('0')`], ['shop.t', `SELECT sio_watch('t', everyone => true)`], ['shop.t', `SELECT sio_unwatch('t')`],
     ]) {
       await live.admin.query(`BEGIN; LOCK TABLE ${lock}`);
       await survive(async () => {
@@ -225,13 +225,13 @@ describe('an ERROR leaves the server and the session unharmed:', () => {
   });
 
   it('an event trigger that raises when sio_watch and sio_unwatch make and drop triggers', async () => {
-    await live.app.query('CREATE TABLE t (id int); CREATE TABLE watched (id int); SELECT sio_watch(\'watched\')');
+    await live.app.query('CREATE TABLE t (id int); CREATE TABLE watched (id int); SELECT sio_watch(\'watched\', everyone => true)');
     await live.admin.query(`CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no DDL' USING ERRCODE = 'ZZ003'; END $$;
       CREATE EVENT TRIGGER no ON ddl_command_end EXECUTE FUNCTION no()`);
     try {
       await survive(async () => {
         for (let i = 0; i < 3; i++) {
-          for (const call of [`sio_watch('t', level => 'statement')`, `sio_watch('watched', '{a}')`, `sio_unwatch('watched')`]) {
+          for (const call of [`sio_watch('t', everyone => true, level => 'statement')`, `sio_watch('watched', '{a}')`, `sio_unwatch('watched')`]) {
             await refused(live.app, `SELECT ${call}`, 'ZZ003', { says: 'no DDL' });
             await live.app.query(`DO $$ BEGIN PERFORM public.${call}; EXCEPTION WHEN SQLSTATE 'ZZ003' THEN END $$`);
           }

@@ -66,6 +66,15 @@ impl Place {
     }
 }
 
+/// The next number, of a message that isn't queued: among those of the queue's, so that they rise whichever way messages
+/// go. An error if this database has no queue.
+pub fn number() -> Result<i64, Error> {
+    match Relations::find() {
+        Some(relations) => Ok(sequence::next(relations.ids)),
+        None => Err(QueueError::NoNumbers.into()),
+    }
+}
+
 /// With the first message of the session.
 fn warn_if_nobody_delivers() {
     thread_local! {

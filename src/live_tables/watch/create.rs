@@ -1,19 +1,24 @@
 //! Making a watch, or replacing one.
 
-use crate::error::{Error, LiveTableError, Misdeclared};
-use crate::live_tables::plan::Plan;
+use crate::error::{Error, LiveTableError, Misdeclared, ParameterError};
+use crate::live_tables::functions;
+use crate::live_tables::plan::{Plan, Rows};
 use crate::live_tables::watch::existing::{Existing, TriggerFunction};
+use crate::live_tables::watch::meant;
 use crate::live_tables::watch::sql::{self, NewTrigger};
 use crate::live_tables::watch::table;
-use crate::live_tables::watch::wanted::{self, Level};
+use crate::live_tables::watch::wanted::{self, DEFAULT_NAME, Level};
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::{self, RowSource};
 use crate::pg::trigger::Operation;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{Declaration, DeclarationError, Key, write_columns};
+use socketio_emitter_declaration::{Declaration, DeclarationError, Key, Listed, write_columns};
 use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 
-const DEFAULT_NAME: &str = "sio_watch";
+/// What begins the message of an error that Postgres's parser finds in the filter.
+const FILTER: &CStr = c"parameter \"filter\": ";
 
 /// A watch that is being declared.
 pub struct Watch {
@@ -21,6 +26,8 @@ pub struct Watch {
     name: String,
     /// `key=value` each, as the triggers will have them.
     arguments: Vec<String>,
+    /// Whether what can't be meant is refused.
+    is_strict: bool,
 }
 
 impl Watch {
@@ -33,8 +40,14 @@ impl Watch {
         Ok(Self {
             table,
             name: name.to_owned(),
-            arguments: vec!["unchanged=skip".to_owned(), format!("watch={name}")],
+            arguments: vec![format!("watch={name}")],
+            is_strict: false,
         })
+    }
+
+    /// Refuses what can't be meant, as watches are made since 0.5.0.
+    pub fn be_strict(&mut self) {
+        self.is_strict = true;
     }
 
     /// Adds an argument.
@@ -42,10 +55,9 @@ impl Watch {
         self.arguments.push(format!("{key}={value}"));
     }
 
-    /// Adds a list of columns, of exact names.
-    pub fn columns(&mut self, key: Key, columns: &[Cow<'_, str>]) {
-        let columns: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
-        self.argument(key, &write_columns(&columns));
+    /// Adds a list of columns, and of functions.
+    pub fn columns(&mut self, key: Key, columns: &[Listed]) {
+        self.argument(key, &write_columns(columns));
     }
 
     /// Checks all of it, then makes the triggers and drops those that are no longer wanted.
@@ -57,7 +69,14 @@ impl Watch {
         // Until the end of the transaction, as CREATE TRIGGER: what is checked here stays so.
         catalog::lock(self.table, catalog::Lock::CreateTrigger);
         table::check(self.table)?;
-        self.check_columns(&declaration, &ops)?;
+        let declaration = Table::with_locked(self.table, |table| {
+            let source = RowSource {
+                declared_on: table,
+                rows_of: table,
+            };
+            self.meet_table(declaration, source, &ops)
+        })
+        .map_err(in_call)?;
         let wanted = wanted::triggers(&self.name, level, &ops)?;
 
         let function = TriggerFunction::find();
@@ -82,6 +101,9 @@ impl Watch {
         });
         for trigger in stale {
             sql::drop_trigger(self.table, &trigger.sql_name)?;
+        }
+        if self.is_strict {
+            meant::warn(&declaration);
         }
         Ok(())
     }
@@ -119,19 +141,43 @@ impl Watch {
         Ok(())
     }
 
-    /// What only the table can tell.
-    fn check_columns(&self, declaration: &Declaration, ops: &[Operation]) -> Result<(), Error> {
+    /// Checks what only the table can tell. Returns the declaration as it means the same for everybody, whatever their search path.
+    fn meet_table(
+        &self,
+        declaration: Declaration,
+        source: RowSource<'_>,
+        ops: &[Operation],
+    ) -> Result<Declaration, Error> {
+        let mut declaration = declaration
+            .with_functions(|key, function| functions::qualified(key, function, &source))?;
+        if let Some(filter) = &mut declaration.filter {
+            let text = CString::new(sql::in_database_encoding(filter)?)
+                .expect("Postgres's text has no NUL");
+            let canonical = expression::canonical(&text, FILTER, &source)
+                .map_err(|unfit| LiveTableError::unfit_filter(unfit, filter))?;
+            *filter = encoding::to_utf8(canonical.to_bytes())
+                .map_err(|_| ParameterError::unconvertible("filter"))?
+                .into_owned();
+        }
+        // It may have become longer.
+        let declaration = Declaration::parse(declaration.arguments().iter().map(String::as_str))?;
+        if self.is_strict {
+            meant::check(&declaration, &source)?;
+        }
         let has_old_rows = ops
             .iter()
             .any(|op| matches!(op, Operation::Update | Operation::Delete));
-        let plan = Table::with_locked(self.table, |table| {
-            Plan::new(declaration, table, self.table, has_old_rows)
-        })
-        .map_err(in_call)?;
+        let rows = Rows {
+            source,
+            declared_on: self.table,
+            has_old_rows,
+            prefix: FILTER,
+        };
+        let plan = Plan::new(&declaration, &rows)?;
         if ops.contains(&Operation::Truncate) {
-            plan.check_truncate().map_err(in_call)?;
+            plan.check_truncate()?;
         }
-        Ok(())
+        Ok(declaration)
     }
 }
 

@@ -15,6 +15,11 @@ pub struct TriggerFunction {
 
 const NAME: &CStr = c"sio_emit_changes";
 
+/// The OID of [`TriggerFunction`], if there is one.
+pub fn trigger_function() -> Option<pg_sys::Oid> {
+    catalog::function_without_arguments(catalog::extension_schema()?, NAME)
+}
+
 impl TriggerFunction {
     /// Looks it up where the extension is installed.
     pub fn find() -> Self {
@@ -23,6 +28,16 @@ impl TriggerFunction {
             oid: catalog::function_without_arguments(schema, NAME).expect("the extension has it"),
             sql_name: catalog::qualify(schema, NAME).into_bytes(),
         }
+    }
+
+    /// The name of the watch that a trigger is of, or a copy of; in the database's encoding.
+    pub fn watch_of<'a>(&self, trigger: &Trigger<'a>) -> Option<&'a [u8]> {
+        trigger
+            .arguments
+            .iter()
+            .flatten()
+            .find_map(|argument| argument.to_bytes().strip_prefix(b"watch="))
+            .filter(|_| trigger.function == self.oid)
     }
 }
 
@@ -43,12 +58,9 @@ impl Existing {
     /// All of a locked table's triggers, but for those that Postgres made for itself.
     pub fn of(table: pg_sys::Oid, function: &TriggerFunction) -> Vec<Self> {
         let of_watch = |trigger: &Trigger<'_>| {
-            trigger
-                .arguments
-                .iter()
-                .flatten()
-                .find_map(|argument| argument.to_bytes().strip_prefix(b"watch="))
-                .filter(|_| trigger.function == function.oid && !trigger.is_copy)
+            function
+                .watch_of(trigger)
+                .filter(|_| !trigger.is_copy)
                 .map(<[u8]>::to_vec)
         };
         Table::with_locked(table, |table| {

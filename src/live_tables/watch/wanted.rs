@@ -7,6 +7,9 @@ use pgrx::pg_sys;
 use std::borrow::Cow;
 use strum::{EnumString, VariantArray};
 
+/// The name of a watch that was given none.
+pub const DEFAULT_NAME: &str = "sio_watch";
+
 /// What the triggers' transition tables are called.
 const NEW_TABLE: &str = "sio_new";
 const OLD_TABLE: &str = "sio_old";
@@ -105,7 +108,11 @@ pub fn operations(ops: &[Cow<'_, str>]) -> Result<Vec<Operation>, Error> {
     }
     let given = ops
         .iter()
-        .map(|op| op.parse().map_err(|_| refuse(format!("\"{op}\""))))
+        .map(|op| {
+            op.to_ascii_lowercase()
+                .parse()
+                .map_err(|_| refuse(format!("\"{op}\"")))
+        })
         .collect::<Result<Vec<Operation>, _>>()?;
     let is_given = |op: &Operation| given.contains(op);
     Ok(Operation::VARIANTS

@@ -7,6 +7,31 @@ use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+/// What each of our processes in a database needs, whatever somebody has set for the database or for the role that it runs as:
+/// first what Postgres's own background processes set (`AutoVacWorkerMain` in `src/backend/postmaster/autovacuum.c`).
+///
+/// All other settings that a session may change were gone through (`pg_settings`, context `user` and `superuser`): they
+/// are about SQL, of which none is run, about logging, or about resources. `e2e/worker/settings.test.js` and
+/// `e2e/ask/settings.test.js` set them all at once.
+pub const UNDISTURBED: &[(&CStr, &CStr)] = &[
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"statement_timeout", c"0"),
+    (c"transaction_timeout", c"0"),
+    (c"idle_in_transaction_session_timeout", c"0"),
+    (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_deferrable", c"off"),
+    (c"default_transaction_read_only", c"off"),
+    // An ERROR is to be caught: it tells which message can't be sent.
+    (c"exit_on_error", c"off"),
+    // What a crash of the server takes back is sent again, or of no use any more.
+    (c"synchronous_commit", c"off"),
+    // The commits of those who emit are what it would wait for.
+    (c"commit_delay", c"0"),
+    // sio_status and pg_stat_activity show what it does.
+    (c"track_activities", c"on"),
+    (c"pg_stat_statements.track", c"none"),
+];
+
 /// Connects to a database, or to none, which shows only the catalogs that databases share. As superuser. A
 /// database that doesn't exist or doesn't accept connections ends the process, with FATAL.
 pub fn connect(database: Option<pg_sys::Oid>) {

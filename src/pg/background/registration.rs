@@ -41,7 +41,7 @@ pub fn register(launcher: fn(), worker: fn(usize)) {
     unsafe { pg_sys::RegisterBackgroundWorker(&mut launcher) };
 }
 
-fn description(name: &CStr, main: &CStr) -> pg_sys::BackgroundWorker {
+pub(super) fn description(name: &CStr, main: &CStr) -> pg_sys::BackgroundWorker {
     let mut worker = pg_sys::BackgroundWorker {
         bgw_flags: (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION)
             as i32,
@@ -63,6 +63,23 @@ fn write(field: &mut [c_char], text: &CStr) {
     }
 }
 
+/// Has a process started; this one's latch is set when it starts and when it ends. The handle is the session's, to be freed.
+/// `None`: `max_worker_processes` are there already.
+pub(super) fn register_dynamic(
+    worker: &mut pg_sys::BackgroundWorker,
+) -> Option<*mut pg_sys::BackgroundWorkerHandle> {
+    let mut handle = std::ptr::null_mut();
+    // SAFETY: Postgres copies the description; the handle is to outlive the current context.
+    let is_registered = unsafe {
+        worker.bgw_notify_pid = pg_sys::MyProcPid;
+        let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+        let is_registered = pg_sys::RegisterDynamicBackgroundWorker(worker, &mut handle);
+        pg_sys::MemoryContextSwitchTo(before);
+        is_registered
+    };
+    is_registered.then_some(handle)
+}
+
 /// A worker that this process has started.
 #[derive(Debug)]
 pub struct Worker(*mut pg_sys::BackgroundWorkerHandle);
@@ -73,17 +90,7 @@ impl Worker {
     pub fn start(number: usize) -> Option<Self> {
         let mut worker = description(c"socketio_emitter worker", c"socketio_emitter_worker_main");
         worker.bgw_main_arg = pg_sys::Datum::from(number);
-        let mut handle = std::ptr::null_mut();
-        // SAFETY: Postgres copies the description; the handle is to outlive the current context.
-        let registered = unsafe {
-            worker.bgw_notify_pid = pg_sys::MyProcPid;
-            let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
-            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
-            pg_sys::MemoryContextSwitchTo(before);
-            registered
-        };
-        // Not `then_some`: there is nothing to free if there is no worker.
-        registered.then(|| Self(handle))
+        register_dynamic(&mut worker).map(Self)
     }
 
     /// Whether the process has ended.

@@ -37,6 +37,42 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Regclass {
     }
 }
 
+/// A `record`: a row of any composite type, in memory of the call.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    tuple: pg_sys::HeapTupleHeader,
+    _call: PhantomData<&'a ()>,
+}
+
+impl Record<'_> {
+    /// The row's type: a table's, for one, or `record` itself. With its modifier, which tells one `record` from the other.
+    pub fn row_type(&self) -> (pg_sys::Oid, i32) {
+        // SAFETY: a row that is passed by value begins with what it is of.
+        let datum = unsafe { (*self.tuple).t_choice.t_datum };
+        (datum.datum_typeid, datum.datum_typmod)
+    }
+
+    /// As Postgres takes it.
+    pub(in crate::pg) fn raw(&self) -> pg_sys::HeapTupleHeader {
+        self.tuple
+    }
+}
+
+impl_sql_translatable!(Record<'_>, "record");
+
+// SAFETY: the SQL type declared just above takes rows alone.
+unsafe impl<'fcx> ArgAbi<'fcx> for Record<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller vouches for a non-null argument of the declared type; detoasted, it is a row with its header,
+        // in place or in memory of the call. PL/pgSQL's form of a row is made such a one, too.
+        let tuple = unsafe { pg_sys::pg_detoast_datum(datum_of(arg).cast_mut_ptr()) };
+        Self {
+            tuple: tuple.cast(),
+            _call: PhantomData,
+        }
+    }
+}
+
 /// A type whose values are read as bytes, behind their header.
 pub trait Detoasted<'a>: Copy {
     /// The type's OID.

@@ -1,7 +1,7 @@
 //! Calling what may run code of users: casts, types, event triggers.
 
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// An ERROR of the code, kept as it was raised, in memory that goes with the caller's.
 #[repr(C)]
@@ -12,6 +12,8 @@ struct Kept {
     error: *mut pg_sys::ErrorData,
     /// Whether it ended the code, and is on its way through Rust.
     has_left: bool,
+    /// What its message is to begin with.
+    prefix: *const c_char,
 }
 
 unsafe extern "C-unwind" {
@@ -30,6 +32,13 @@ unsafe extern "C-unwind" {
 /// For that, Postgres asks us twice for a context of the error, where it may still be changed: when it is raised, and
 /// when it is raised again.
 pub fn call<R>(work: impl FnOnce() -> R) -> R {
+    call_named(c"", work)
+}
+
+/// [`call`], with a text in front of the message of its ERROR, which doesn't tell by itself what it is about.
+///
+/// `prefix`: in the database's encoding.
+pub fn call_named<R>(prefix: &CStr, work: impl FnOnce() -> R) -> R {
     /// Tells that the code was left by an ERROR. It calls nothing.
     struct Left(*mut Kept);
     impl Drop for Left {
@@ -48,6 +57,11 @@ pub fn call<R>(work: impl FnOnce() -> R) -> R {
         let memory = pg_sys::CurrentMemoryContext;
         let kept = pg_sys::palloc0(size_of::<Kept>()).cast::<Kept>();
         (*kept).memory = memory;
+        // The caller's text is gone before the ERROR is raised again.
+        (*kept).prefix = match prefix.is_empty() {
+            true => c"".as_ptr(),
+            false => pg_sys::pstrdup(prefix.as_ptr()),
+        };
         (*kept).callback = pg_sys::ErrorContextCallback {
             previous: pg_sys::error_context_stack,
             callback: Some(on_error),
@@ -99,7 +113,7 @@ unsafe extern "C-unwind" fn on_error(argument: *mut c_void) {
                 set(c"%s".as_ptr(), text);
             }
         };
-        set(errmsg_internal, original.message);
+        errmsg_internal(c"%s%s".as_ptr(), kept.prefix, original.message);
         set(errdetail_internal, original.detail);
         set(errhint_raw, original.hint);
     }

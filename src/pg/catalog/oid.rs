@@ -9,6 +9,12 @@ pub fn schema_oid(name: &CStr) -> Option<pg_sys::Oid> {
     found(unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) })
 }
 
+/// This session's schema of temporary tables, if it has one.
+pub fn temporary_schema() -> Option<pg_sys::Oid> {
+    // SAFETY: a C string; missing_ok. The alias needs no privilege.
+    found(unsafe { pg_sys::LookupExplicitNamespace(c"pg_temp".as_ptr(), true) })
+}
+
 /// The OID of a relation, if it exists.
 pub fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: a C string.
@@ -19,21 +25,6 @@ pub fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
 pub fn table_of_index(index: pg_sys::Oid) -> Option<pg_sys::Oid> {
     // SAFETY: a look-up; missing_ok.
     found(unsafe { pg_sys::IndexGetRelation(index, true) })
-}
-
-/// The OID of a function without arguments, if it exists.
-pub fn function_without_arguments(schema: pg_sys::Oid, name: &CStr) -> Option<pg_sys::Oid> {
-    // SAFETY: a look-up with a C string, an empty vector and an OID, as the cache's key wants it.
-    found(unsafe {
-        pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            pg_sys::Anum_pg_proc_oid as pg_sys::AttrNumber,
-            pg_sys::Datum::from(name.as_ptr()),
-            pg_sys::Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
-            pg_sys::Datum::from(schema),
-            pg_sys::Datum::from(0),
-        )
-    })
 }
 
 fn found(oid: pg_sys::Oid) -> Option<pg_sys::Oid> {

@@ -1,13 +1,21 @@
 //! What a relation is, what the current role may do with it, and locks on it.
 
-use crate::pg::catalog::row::row_by_key;
+use crate::pg::catalog::row::{each_tuple_by_key, row_by_key};
 use pgrx::{PgList, pg_sys};
+use std::ffi::CStr;
 
 /// Whether the relation is a table, partitioned or not.
 pub fn is_table(relation: pg_sys::Oid) -> bool {
     // SAFETY: a look-up; 0 for what doesn't exist.
     let kind = unsafe { pg_sys::get_rel_relkind(relation) } as u8;
     kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
+}
+
+/// The relation whose rows are of that type; `None` for a type that no relation has.
+pub fn relation_of_type(of: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    let relation = unsafe { pg_sys::get_typ_typrelid(of) };
+    (relation != pg_sys::InvalidOid).then_some(relation)
 }
 
 /// Whether the relation can have triggers for its rows.
@@ -87,6 +95,48 @@ unsafe extern "C-unwind" {
         lock: pg_sys::LOCKMODE,
         parents: *mut *mut pg_sys::List,
     ) -> *mut pg_sys::List;
+}
+
+/// A relation and all that inherit from it, as a command has left them that has locked them.
+pub fn with_children(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: as in `lock_partitions`; no lock is taken.
+    unsafe {
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            find_all_inheritors(
+                relation,
+                pg_sys::NoLock as pg_sys::LOCKMODE,
+                std::ptr::null_mut(),
+            )
+        });
+        PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect()
+    }
+}
+
+/// The tables that were made of a composite type (`CREATE TABLE … OF`), by the type's relation; of any other there are none.
+pub fn tables_of_type(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    let mut tables = Vec::new();
+    // SAFETY: look-ups; the rows are of pg_class, whose fixed part the struct describes, and reloftype is an OID without an
+    // index.
+    unsafe {
+        if pg_sys::get_rel_relkind(relation) as u8 != pg_sys::RELKIND_COMPOSITE_TYPE {
+            return tables;
+        }
+        each_tuple_by_key(
+            pg_sys::RelationRelationId,
+            pg_sys::InvalidOid,
+            pg_sys::Anum_pg_class_reloftype,
+            pg_sys::F_OIDEQ,
+            pg_sys::Datum::from(pg_sys::get_rel_type_id(relation)),
+            |row, _| tables.push((*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>()).oid),
+        );
+    }
+    tables
+}
+
+/// Whether the relation has a column of that name, in the database's encoding.
+pub fn has_column(relation: pg_sys::Oid, column: &CStr) -> bool {
+    // SAFETY: a look-up with a C string; dropped columns have no name.
+    unsafe { pg_sys::get_attnum(relation, column.as_ptr()) > 0 }
 }
 
 /// The partitions of a locked relation, and theirs, locked as CREATE TRIGGER does.

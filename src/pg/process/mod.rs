@@ -5,5 +5,6 @@ pub mod alloc;
 pub mod ballast;
 pub mod interrupt;
 pub mod latch;
+pub mod random;
 pub mod shared;
 pub mod unwinding;

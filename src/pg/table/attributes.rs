@@ -44,11 +44,16 @@ unsafe fn first_attribute(columns: pg_sys::TupleDesc) -> *const pg_sys::FormData
 pub(in crate::pg) fn stored(
     attributes: &[pg_sys::FormData_pg_attribute],
 ) -> impl Iterator<Item = (usize, &pg_sys::FormData_pg_attribute)> {
-    const VIRTUAL: u8 = b'v';
     attributes
         .iter()
         .enumerate()
-        .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL)
+        .filter(|(_, attribute)| is_stored(attribute))
+}
+
+/// Whether a row has a value of the column.
+pub(in crate::pg) fn is_stored(attribute: &pg_sys::FormData_pg_attribute) -> bool {
+    const VIRTUAL: u8 = b'v';
+    !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL
 }
 
 /// A column's name, in the database's encoding.

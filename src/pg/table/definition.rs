@@ -1,9 +1,6 @@
 //! What a table is defined as: its columns, its key, its triggers.
 
-use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
-use crate::pg::table::column::{Reader, TextReader};
-use crate::pg::table::row::Comparison;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -17,22 +14,16 @@ pub struct Table<'a> {
 
 /// A column of a table: what it takes to read it.
 pub struct ColumnHandle {
-    index: usize,
-    type_oid: pg_sys::Oid,
+    /// Among the table's, from 0, dropped ones counted.
+    pub index: usize,
+    /// The type of its values.
+    pub type_oid: pg_sys::Oid,
     /// In the database's encoding.
     pub name: Vec<u8>,
-}
-
-impl ColumnHandle {
-    /// `memory` must live as long as the reader.
-    pub fn reader(&self, memory: &Memory) -> Reader {
-        Reader::new(self.index, self.type_oid, memory)
-    }
-
-    /// `memory` must live as long as the reader.
-    pub fn text_reader(&self, memory: &Memory) -> TextReader {
-        TextReader::new(self.index, self.type_oid, memory)
-    }
+    /// Whether it is NOT NULL.
+    pub is_not_null: bool,
+    /// Of an array, as it was declared: Postgres holds no value to it.
+    pub dimensions: usize,
 }
 
 impl<'a> Table<'a> {
@@ -57,13 +48,52 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Opens a relation for the time of `work`, with the lock of a reader, which isn't kept. `None` if there is none.
+    pub fn with_shared<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> Option<R> {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: as above.
+        unsafe {
+            let relation = pg_sys::try_relation_open(oid, lock);
+            if relation.is_null() {
+                return None;
+            }
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            Some(result)
+        }
+    }
+
+    /// Opens a table with the lock of a reader, for the time of `work`. An ERROR if there is none.
+    pub fn with_open<R>(oid: pg_sys::Oid, work: impl FnOnce(&Table<'_>) -> R) -> R {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: as above.
+        unsafe {
+            let relation = pg_sys::relation_open(oid, lock);
+            let result = work(&Table::new(relation));
+            pg_sys::relation_close(relation, lock);
+            result
+        }
+    }
+
+    /// As Postgres takes it.
+    pub(in crate::pg) fn relation(&self) -> pg_sys::Relation {
+        self.relation
+    }
+
+    /// The type of its rows.
+    pub fn row_type(&self) -> pg_sys::Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.relation).rd_rel).reltype }
+    }
+
     /// The table's OID.
     pub fn oid(&self) -> pg_sys::Oid {
         // SAFETY: the relation is open.
         unsafe { (*self.relation).rd_id }
     }
 
-    fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
+    /// Its columns, dropped ones too.
+    pub(in crate::pg) fn attributes(&self) -> &[pg_sys::FormData_pg_attribute] {
         // SAFETY: the relation is open and locked, so that its description stays.
         unsafe { attributes::of((*self.relation).rd_att) }
     }
@@ -75,12 +105,15 @@ impl<'a> Table<'a> {
                 index,
                 type_oid: attribute.atttypid,
                 name: attributes::name(attribute).to_bytes().to_vec(),
+                is_not_null: attribute.attnotnull,
+                dimensions: usize::try_from(attribute.attndims).unwrap_or_default(),
             })
             .collect()
     }
 
     /// The table's triggers as they are now, whatever the transaction's snapshot; not those that Postgres made
-    /// for itself, such as for foreign keys.
+    /// for itself, such as for foreign keys. They stay until the next look into the catalogs, at which Postgres may learn
+    /// that the table has changed.
     pub fn triggers(&self) -> Vec<Trigger<'_>> {
         // SAFETY: the relation is open and locked, so that its description stays; the array has as
         // many triggers as it says, each with a name.
@@ -93,6 +126,7 @@ impl<'a> Table<'a> {
                 .iter()
                 .filter(|trigger| !trigger.tgisinternal || trigger.tgisclone)
                 .map(|trigger| Trigger {
+                    oid: trigger.tgoid,
                     name: CStr::from_ptr(trigger.tgname),
                     function: trigger.tgfoid,
                     is_copy: trigger.tgisclone,
@@ -100,11 +134,6 @@ impl<'a> Table<'a> {
                 })
                 .collect()
         }
-    }
-
-    /// What tells whether two of its rows are the same.
-    pub fn comparison(&self) -> Comparison {
-        Comparison::of(self.attributes())
     }
 }
 
@@ -142,6 +171,8 @@ pub fn primary_key(table: pg_sys::Oid) -> Vec<Vec<u8>> {
 
 /// A table's trigger. Texts are in the database's encoding.
 pub struct Trigger<'a> {
+    /// Unique in the database.
+    pub oid: pg_sys::Oid,
     /// Unique among the table's.
     pub name: &'a CStr,
     /// The OID of the function that it calls.

@@ -38,6 +38,11 @@ impl Varlena {
         self.0.len() - HEADER
     }
 
+    /// The bytes behind the header.
+    pub fn payload(&self) -> &[u8] {
+        &self.0[HEADER..]
+    }
+
     /// As Postgres takes it.
     pub(in crate::pg) fn datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())

@@ -2,6 +2,7 @@
 
 use crate::pg::catalog;
 use crate::pg::table::definition::{Table, trigger_arguments};
+use crate::pg::table::expression::Keeper;
 use crate::pg::table::row::{Row, Slot};
 use crate::pg::trigger::transition::TransitionTable;
 use pgrx::pg_sys;
@@ -12,6 +13,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 #[derive(Clone, Copy)]
 pub struct Firing<'a> {
     data: &'a pg_sys::TriggerData,
+    keeper: Keeper<'a>,
     trigger: &'a pg_sys::Trigger,
 }
 
@@ -45,12 +47,18 @@ impl Operation {
 impl<'a> Firing<'a> {
     /// # Safety
     /// Postgres's own, complete, while the trigger runs, which is `'a`.
-    pub(super) unsafe fn new(data: &'a pg_sys::TriggerData) -> Self {
+    pub(super) unsafe fn new(data: &'a pg_sys::TriggerData, keeper: Keeper<'a>) -> Self {
         Self {
             data,
+            keeper,
             // SAFETY: as the caller says; it names the trigger.
             trigger: unsafe { &*data.tg_trigger },
         }
+    }
+
+    /// Where the trigger keeps what goes with the statement that fires it.
+    pub fn keeper(&self) -> Keeper<'a> {
+        self.keeper
     }
 
     /// What was done to the table.

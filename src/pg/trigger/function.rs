@@ -1,6 +1,7 @@
 //! The SQL function of a trigger: what it is called with, and what it returns.
 
 use crate::pg::process::ballast;
+use crate::pg::table::expression::Keeper;
 use crate::pg::trigger::firing::Firing;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
@@ -33,7 +34,8 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Called<'fcx> {
                 return Self(None);
             }
             let data = &*(*call).context.cast::<pg_sys::TriggerData>();
-            Self(Some(Firing::new(data)))
+            // Of a trigger, Postgres makes one for each statement (`ri_TrigFunctions` in src/include/nodes/execnodes.h).
+            Self(Some(Firing::new(data, Keeper::new((*call).flinfo))))
         }
     }
 

@@ -2,6 +2,8 @@
 
 use pgrx::pg_sys;
 use socketio_emitter_scheduling::backlog::Seen;
+use std::collections::BTreeSet;
+use std::slice;
 
 /// A snapshot of now, whatever the isolation level of the transaction.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Snapshot {
             let snapshot = &*self.0;
             let running = match snapshot.xcnt {
                 0 => &[],
-                count => std::slice::from_raw_parts(snapshot.xip, count as usize),
+                count => slice::from_raw_parts(snapshot.xip, count as usize),
             };
             // A snapshot doesn't list the transaction that takes it.
             let own = Some(pg_sys::GetTopTransactionIdIfAny())
@@ -45,6 +47,54 @@ impl Snapshot {
                     .map(|xid| widen(*xid, next))
                     .collect(),
             }
+        }
+    }
+}
+
+/// Which transactions a statement sees, with 64-bit numbers of whole transactions.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// All below it are seen.
+    pub least: u64,
+    /// None from here on is.
+    pub next: u64,
+    /// Those in between that are not, in their order.
+    pub running: BTreeSet<u64>,
+}
+
+impl Sight {
+    /// That of the running statement; none if its snapshot was taken on a standby, where it lists no transactions.
+    ///
+    /// The transaction that asks counts as running, although it sees what it has done so far: it may do more.
+    pub fn of_statement() -> Option<Self> {
+        // SAFETY: the snapshot of the statement that called us, with as many transactions as it says.
+        unsafe {
+            assert!(
+                pg_sys::ActiveSnapshotSet(),
+                "a function runs with a snapshot"
+            );
+            let snapshot = &*pg_sys::GetActiveSnapshot();
+            if snapshot.takenDuringRecovery {
+                return None;
+            }
+            let next = pg_sys::ReadNextFullTransactionId().value;
+            let running = match snapshot.xcnt {
+                0 => &[],
+                count => slice::from_raw_parts(snapshot.xip, count as usize),
+            };
+            let own = Some(pg_sys::GetTopTransactionIdIfAny())
+                .filter(|own| *own != pg_sys::InvalidTransactionId);
+            let end = widen(snapshot.xmax, next);
+            Some(Self {
+                least: widen(snapshot.xmin, next),
+                next: end,
+                running: running
+                    .iter()
+                    .chain(&own)
+                    .map(|xid| widen(*xid, next))
+                    .filter(|xid| *xid < end)
+                    .collect(),
+            })
         }
     }
 }

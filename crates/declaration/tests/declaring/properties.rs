@@ -3,7 +3,8 @@
 use crate::strategies::{arguments, text};
 use proptest::prelude::*;
 use socketio_emitter_declaration::{
-    Columns, Declaration, DeclarationError, Part, Summary, Template, write_columns,
+    Columns, Declaration, DeclarationError, FunctionName, Listed, Part, Summary, Template,
+    names_column, rename_column, write_columns,
 };
 
 fn parse(arguments: &[String]) -> Result<Declaration, DeclarationError> {
@@ -11,7 +12,7 @@ fn parse(arguments: &[String]) -> Result<Declaration, DeclarationError> {
 }
 
 fn template(text: &str) -> Result<Template, DeclarationError> {
-    Ok(parse(&[format!("event={text}")])?.event)
+    Ok(parse(&[format!("room={text}")])?.rooms.remove(0))
 }
 
 /// Any text with something in it.
@@ -23,7 +24,9 @@ fn some_text() -> impl Strategy<Value = String> {
 fn piece() -> impl Strategy<Value = (String, Vec<Part>)> {
     let in_braces = some_text().prop_filter("as it stands", |name| {
         let is_variable = ["op", "table", "schema"].contains(&name.as_str());
-        !name.starts_with('"') && !name.contains('}') && !is_variable
+        // What would be elements, or a function.
+        let has_more = name.ends_with("[]") || name.contains("()");
+        !name.starts_with('"') && !name.contains('}') && !is_variable && !has_more
     });
     prop_oneof![
         some_text().prop_map(|text| (text.replace('$', "$$"), vec![Part::Literal(text)])),
@@ -36,6 +39,14 @@ fn piece() -> impl Strategy<Value = (String, Vec<Part>)> {
         some_text().prop_map(|name| {
             let doubled = name.replace('"', "\"\"");
             (format!("${{\"{doubled}\"}}"), vec![Part::Column(name)])
+        }),
+        some_text().prop_map(|name| {
+            let doubled = name.replace('"', "\"\"");
+            (format!("${{\"{doubled}\"[]}}"), vec![Part::Elements(name)])
+        }),
+        (prop::option::of(some_text()), some_text()).prop_map(|(schema, name)| {
+            let function = FunctionName { schema, name };
+            (format!("${{{function}}}"), vec![Part::Function(function)])
         }),
         Just(("${op}".to_owned(), vec![Part::Operation])),
         Just(("${table}".to_owned(), vec![Part::Table])),
@@ -52,6 +63,10 @@ fn listed() -> impl Strategy<Value = (String, String)> {
     let spaces = || "[ \t\n\r]{0,2}";
     (spaces(), prop_oneof![quoted, bare], spaces())
         .prop_map(|(before, (written, name), behind)| (format!("{before}{written}{behind}"), name))
+}
+
+fn list_has_star(list: &Option<Vec<String>>) -> bool {
+    list.iter().flatten().any(|name| name == "*")
 }
 
 proptest! {
@@ -75,9 +90,11 @@ proptest! {
         let summary = Summary::read(arguments.iter().map(String::as_str));
         if let Ok(declaration) = parse(&arguments) {
             let rooms: Vec<_> = declaration.rooms.iter().map(Template::source).collect();
+            let computed = declaration.computed.iter().map(ToString::to_string);
             let (only, except) = match declaration.columns {
-                Columns::All => (None, None),
-                Columns::Only(names) => (Some(names), None),
+                Columns::All if declaration.computed.is_empty() => (None, None),
+                Columns::All => (Some(["*".to_owned()].into_iter().chain(computed).collect()), None),
+                Columns::Only(names) => (Some(names.into_iter().chain(computed).collect()), None),
                 Columns::Except(names) => (None, Some(names)),
             };
             prop_assert_eq!(summary.name, declaration.watch.as_deref());
@@ -85,7 +102,16 @@ proptest! {
             prop_assert_eq!(summary.rooms, rooms);
             prop_assert_eq!(summary.event, declaration.event.source());
             prop_assert_eq!(summary.left_event, declaration.left_event.as_ref().map(Template::source));
-            prop_assert_eq!((summary.columns, summary.except_columns), (only, except));
+            // Columns first, and * before all.
+            let in_order = |list: Option<Vec<String>>| list.map(|mut list| {
+                list.sort_by_key(|name| (name != "*", FunctionName::parse(name).is_some()));
+                list.dedup_by(|a, b| *a == "*" && *b == "*");
+                list.retain(|name| name == "*" || !list_has_star(&only) || FunctionName::parse(name).is_some());
+                list
+            });
+            prop_assert_eq!((in_order(summary.columns), summary.except_columns), (only.clone(), except));
+            prop_assert_eq!(summary.filter, declaration.filter.as_deref());
+            prop_assert_eq!(summary.meta, declaration.meta);
             prop_assert_eq!(summary.batch.map(|rows| rows as usize), Some(declaration.batch));
         }
     }
@@ -122,7 +148,8 @@ proptest! {
     fn names_that_were_written_are_read_again(
         names in prop::collection::vec(some_text(), 1..6),
     ) {
-        let argument = format!("columns={}", write_columns(&names));
+        let listed: Vec<Listed> = names.iter().cloned().map(Listed::Column).collect();
+        let argument = format!("columns={}", write_columns(&listed));
         prop_assert_eq!(parse(&[argument]).map(|it| it.columns), Ok(Columns::Only(names)));
     }
 
@@ -131,5 +158,31 @@ proptest! {
         let (written, names): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
         let argument = format!("except_columns={}", written.join(","));
         prop_assert_eq!(parse(&[argument]).map(|it| it.columns), Ok(Columns::Except(names)));
+    }
+
+    #[test]
+    fn a_renamed_column_is_the_new_one_wherever_it_was_the_old_one(
+        pieces in prop::collection::vec(piece(), 1..5),
+        to in some_text(),
+        chosen in any::<prop::sample::Index>(),
+    ) {
+        let source: String = pieces.iter().map(|(written, _)| written.as_str()).collect();
+        let before = template(&source).expect("a template");
+        let columns: Vec<&String> = before.parts().iter().filter_map(|part| match part {
+            Part::Column(name) => Some(name),
+            _ => None,
+        }).collect();
+        prop_assume!(!columns.is_empty());
+        let from = chosen.get(&columns).as_str();
+        let argument = format!("event={source}");
+        let renamed = rename_column(&argument, from, &to).expect("it names the column");
+        let after = template(renamed.strip_prefix("event=").expect("the same key")).expect("a template");
+        let expected: Vec<Part> = before.parts().iter().map(|part| match part {
+            Part::Column(name) if name == from => Part::Column(to.clone()),
+            other => other.clone(),
+        }).collect();
+        prop_assert_eq!(after.parts(), &expected[..]);
+        prop_assert!(names_column(&renamed, &to));
+        prop_assert!(from == to || !names_column(&renamed, from));
     }
 }

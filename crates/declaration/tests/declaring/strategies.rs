@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 16] = [
     "ns",
     "room",
     "event",
@@ -13,13 +13,18 @@ const KEYS: [&str; 11] = [
     "left_event",
     "batch",
     "unchanged",
+    "meta",
+    "filter",
+    "changed",
+    "keys",
+    "bigints",
     "watch",
 ];
 
 /// Any text, rich in characters that a template, a list or a name looks at.
 pub fn text() -> impl Strategy<Value = String> {
     let char = prop_oneof![
-        4 => prop::sample::select(vec!['$', '{', '}', '"', ',', '=', ' ', '_', '\n', '\'', '\\']),
+        4 => prop::sample::select(vec!['$', '{', '}', '"', ',', '=', ' ', '_', '\n', '\'', '\\', '.', '(', ')', '[', ']', '*']),
         4 => prop::sample::select(vec!['a', 'B', 'z', '0', '9', 'ü', 'İ', 'ſ', '\u{a0}', '\u{3000}']),
         1 => any::<char>(),
     ];
@@ -46,6 +51,13 @@ fn value() -> impl Strategy<Value = String> {
         "/",
         "/admin",
         "",
+        "on",
+        "camel",
+        "text",
+        "*,f()",
+        "s.\"F\"()",
+        "x:${a[]}",
+        "x:${s.f()}",
     ]);
     prop_oneof![2 => known.prop_map(str::to_owned), 1 => text()]
 }
@@ -85,6 +97,7 @@ fn fitting() -> impl Strategy<Value = Vec<String>> {
         maybe(&[
             &[],
             &["columns=a, B ,\"c\"\"d\""],
+            &["columns=*,f(),\"S\".g()"],
             &["except_columns=\"B\",a"],
         ]),
         maybe(&[&[], &["room=$id", "left_event=$$left"]]),
@@ -95,7 +108,13 @@ fn fitting() -> impl Strategy<Value = Vec<String>> {
             &["batch=+7"],
             &["batch=2147483647"],
         ]),
-        maybe(&[&[], &["unchanged=send"], &["unchanged=skip"]]),
+        maybe(&[
+            &[],
+            &["unchanged=send"],
+            &["unchanged=skip"],
+            &["unchanged=event", "changed=a,f()", "filter=a=1"],
+            &["keys=camel", "bigints=text", "meta=on"],
+        ]),
     );
     (texts, choices)
         .prop_map(

@@ -14,6 +14,11 @@ fn defaults() -> Summary<'static> {
         except_columns: None,
         left_event: None,
         batch: Some(500),
+        meta: false,
+        filter: None,
+        changed: None,
+        keys: "column",
+        bigints: "number",
     }
 }
 
@@ -42,6 +47,11 @@ fn what_is_given_is_shown_as_it_was_written() {
         "left_event=left = $$",
         "batch=7",
         "unchanged=skip",
+        "meta=on",
+        "filter=a = 1",
+        "changed=\"S\".f(),a",
+        "keys=camels",
+        "bigints=text",
     ];
     let expected = Summary {
         name: Some("x=y"),
@@ -54,6 +64,11 @@ fn what_is_given_is_shown_as_it_was_written() {
         except_columns: names(&["a"]),
         left_event: Some("left = $$"),
         batch: Some(7),
+        meta: true,
+        filter: Some("a = 1"),
+        changed: names(&["S.f()", "a"]),
+        keys: "camels",
+        bigints: "text",
     };
     assert_eq!(Summary::read(arguments), expected);
 }
@@ -72,6 +87,7 @@ fn what_cant_be_read_is_none_or_passed_over() {
         "columns=a b",
         "except_columns=",
         "batch=many",
+        "meta=yes",
     ];
     assert_eq!(Summary::read(arguments), expected);
     for batch in [

@@ -3,5 +3,6 @@
 mod golden;
 mod limits;
 mod properties;
+mod questions;
 mod strategies;
 mod support;

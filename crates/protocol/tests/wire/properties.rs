@@ -58,14 +58,23 @@ fn expected(parts: &Parts) -> Tree {
             let close = Some(Tree::Bool(parts.close));
             (6.0, object([("opts", opts(None)), ("close", close)]))
         }
-        _ => (9.0, object([("packet", event())])),
+        4 => (9.0, object([("packet", event())])),
+        5 => (1.0, Tree::Null),
+        6 => {
+            let request = ("requestId", string(&parts.event));
+            (7.0, object([("opts", opts(Some(object([])))), request]))
+        }
+        _ => {
+            let request = ("requestId", string(&parts.namespace));
+            (9.0, object([("packet", event()), request]))
+        }
     };
     object([
         ("uid", string("emitter")),
         ("source", string("_sio_adapter")),
         ("nsp", string(&parts.namespace)),
         ("type", Some(Tree::Number(message_type))),
-        ("data", Some(data)),
+        ("data", Some(data).filter(|data| *data != Tree::Null)),
         ("n", parts.sequence.map(|n| Tree::Number(n as f64))),
     ])
 }

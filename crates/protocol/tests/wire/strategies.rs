@@ -78,7 +78,7 @@ pub fn tree() -> impl Strategy<Value = Tree> {
 /// What makes a message, in one piece that owns it.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// One of the five actions.
+    /// One of the eight actions.
     pub action: u8,
     pub namespace: String,
     pub event: String,
@@ -118,7 +118,17 @@ impl Parts {
                     target,
                     close: self.close,
                 },
-                _ => Action::ServerSideEmit { event, args },
+                4 => Action::ServerSideEmit { event, args },
+                5 => Action::InitialHeartbeat,
+                6 => Action::FetchSockets {
+                    target,
+                    request_id: &self.event,
+                },
+                _ => Action::ServerSideEmitWithAck {
+                    event,
+                    args,
+                    request_id: &self.namespace,
+                },
             },
             sequence: self.sequence,
         }
@@ -130,7 +140,7 @@ pub fn messages() -> impl Strategy<Value = Parts> {
     let rooms = || prop::collection::vec(text().prop_map(Cow::Owned), 0..18);
     let sequence = prop::option::of(prop_oneof![any::<u64>(), 0..300u64]);
     (
-        (0..5u8, text(), text()),
+        (0..8u8, text(), text()),
         prop::collection::vec(tree(), 0..4),
         (rooms(), rooms(), rooms()),
         any::<(bool, Option<bool>, bool)>(),

@@ -7,7 +7,7 @@ export const unused = () => next++;
 
 // Of two tables: where each row is emitted, too, an error hits that, and never what gathers a statement's rows.
 export const WATCHES = `
-  SELECT sio_watch('orders', event => 'row:$op');
+  SELECT sio_watch('orders', everyone => true, event => 'row:$op');
   SELECT sio_watch('stock', event => 'bulk:$op', level => 'statement', rooms => '{customer:$customer}', batch => 50)`;
 
 /** `count` numbers that nobody has used, as SQL, with the note that they are emitted as `event`. */

@@ -46,12 +46,13 @@ export class Deployment {
   mayNot = (sql, code = '42501') => refused(this.someone, sql, code);
   arrived = async () => (await received(this.app, [this.client]))[0];
 
-  /** Each of the functions is refused until it is granted; then `check` does its work. */
+  /** Each of the functions is refused until it is granted; then `check` does its work, with the result of each call. */
   executes = async (calls, check) => {
     for (const call of Object.values(calls)) await this.mayNot(call);
     await this.grant(...Object.keys(calls).map((name) => `EXECUTE ON FUNCTION ${name}`));
-    for (const call of Object.values(calls)) await this.may(call);
-    await check?.();
+    const results = {};
+    for (const [name, call] of Object.entries(calls)) results[name] = await this.may(call);
+    await check?.(results);
   };
 
   /** Two messages that were set aside: [id]. */

@@ -64,6 +64,65 @@ export default {
     await admin.query('DROP TRIGGER t ON notes');
   },
 
+  '`EXECUTE` on `sio_row`': async ({ admin, grant, may, mayNot, executes }) => {
+    await admin.query(`INSERT INTO notes VALUES (1, 'x'), (2, 'y'); SELECT sio_watch('notes', '{staff}', except_columns => '{room}')`);
+    await executes({ sio_row: `SELECT sio_row(ROW(3, 'made up')::notes)` });
+    await grant('EXECUTE ON FUNCTION sio_row');
+    const rows = async () => (await may('SELECT sio_row(n) AS sent FROM notes n ORDER BY id')).rows.map(({ sent }) => sent);
+    await mayNot('SELECT sio_row(n) FROM notes n');
+    await grant('SELECT (id) ON notes');
+    await mayNot('SELECT sio_row(n) FROM notes n');
+    await grant('SELECT ON notes');
+    assert.deepEqual(await rows(), [{ id: 1 }, { id: 2 }]);
+    await admin.query(`ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON notes USING (id = 1)`);
+    assert.deepEqual(await rows(), [{ id: 1 }]);
+    await admin.query(`DROP POLICY one ON notes; ALTER TABLE notes DISABLE ROW LEVEL SECURITY; SELECT sio_unwatch('notes'); TRUNCATE notes`);
+  },
+
+  '`EXECUTE` on `sio_snapshot`': ({ may, executes }) => executes({ sio_snapshot: 'SELECT sio_snapshot()' }, async () => {
+    const { rows: [{ same }] } = await may('SELECT sio_snapshot() = pg_current_snapshot()::text AS same');
+    assert.equal(same, true);
+  }),
+
+  '`EXECUTE` on `sio_servers`': ({ server, executes }) => executes({ sio_servers: 'SELECT uid FROM sio_servers()' },
+    async ({ sio_servers: { rows } }) => assert.deepEqual(rows, [{ uid: server.io.of('/').adapter.uid }])),
+
+  '`EXECUTE` on `sio_fetch_sockets`, `sio_is_online`': ({ executes }) => executes({
+    sio_fetch_sockets: `SELECT rooms, handshake FROM sio_fetch_sockets('/', '{inside}')`, sio_is_online: `SELECT sio_is_online('/', '{inside}') AS is`,
+  }, async ({ sio_fetch_sockets: { rows }, sio_is_online: online }) => {
+    assert.ok(rows.length > 0 && rows.every(({ rooms, handshake }) => rooms.includes('inside') && handshake === null));
+    assert.deepEqual(online.rows, [{ is: true }]);
+  }),
+
+  '`EXECUTE` on `sio_fetch_sockets_with_handshake`': ({ executes }) => executes({
+    sio_fetch_sockets_with_handshake: `SELECT handshake FROM sio_fetch_sockets_with_handshake('/', '{inside}')`,
+  }, async ({ sio_fetch_sockets_with_handshake: { rows } }) => assert.ok(rows.length > 0 && rows.every(({ handshake }) => handshake.auth))),
+
+  '`EXECUTE` on `sio_server_side_emit_with_ack`': ({ server, executes }) => {
+    server.io.on('asked', (done) => done('secret'));
+    return executes({ sio_server_side_emit_with_ack: `SELECT answer FROM sio_server_side_emit_with_ack('/', 'asked')` },
+      async ({ sio_server_side_emit_with_ack: { rows } }) => assert.deepEqual(rows, [{ answer: 'secret' }]));
+  },
+
+  '`EXECUTE` on `sio_doctor`': async ({ admin, grant, may, mayNot }) => {
+    await mayNot('SELECT * FROM sio_doctor()');
+    await grant('EXECUTE ON FUNCTION sio_doctor, sio_servers, sio_encode');
+    await grant('SELECT ON sio_failed, sio_watches');
+    await mayNot('SELECT * FROM sio_doctor()');
+    await admin.query('GRANT pg_monitor TO someone');
+    assert.ok((await may('SELECT * FROM sio_doctor()')).rows.length > 10);
+    await admin.query('REVOKE pg_monitor FROM someone');
+  },
+
+  '`EXECUTE` on `sio_check`': async ({ admin, mayNot, executes }) => {
+    await executes({ sio_check: 'SELECT sio_check()' });
+    await admin.query(`SELECT sio_watch('notes', '{staff}')`);
+    await mayNot('SELECT * FROM sio_watches');
+    await admin.query(`SELECT sio_unwatch('notes')`);
+  },
+
+  '`EXECUTE` on `sio_typescript`': ({ executes }) => executes({ sio_typescript: 'SELECT sio_typescript()' }),
+
   '`EXECUTE` on `sio_buffer`, `sio_encode`': ({ listener, executes }) => executes({
     sio_buffer: 'SELECT sio_buffer(0)', sio_encode: `SELECT * FROM sio_encode('/', '{}', 'e', '1')`,
   }, async () => assert.deepEqual(await listener.texts(), [])),

@@ -48,6 +48,15 @@ export default {
     }
   },
 
+  'superuser, of `max_questions`, in the configuration': async ({ admin, grant, may, mayNot }) => {
+    await grant('EXECUTE ON FUNCTION sio_buffer');
+    await may('SELECT sio_buffer(0)');
+    await mayNot('ALTER SYSTEM SET socketio_emitter.max_questions = 9');
+    await refused(admin, 'SELECT sio_buffer(0); SET socketio_emitter.max_questions = 9', '55P02');
+    await admin.query('ALTER SYSTEM SET socketio_emitter.max_questions = 9');
+    await admin.query('ALTER SYSTEM RESET socketio_emitter.max_questions');
+  },
+
   '`GRANT SET ON PARAMETER`': async ({ grant, may, mayNot }) => {
     await grant('EXECUTE ON FUNCTION sio_buffer', 'SET ON PARAMETER socketio_emitter.table_name');
     await may(`SELECT sio_buffer(0); SET socketio_emitter.table_name = 'another'`);

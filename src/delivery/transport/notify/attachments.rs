@@ -122,6 +122,16 @@ pub fn insert_into(table: pg_sys::Oid, payload: Field<'_>) -> Result<i64, Error>
     insert_row(table, Payload::Field(payload))
 }
 
+/// [`insert`] into a table that [`current_table`] answered, to another process.
+pub fn store_into(table: pg_sys::Oid, payload: &Varlena) -> Result<i64, Error> {
+    insert_row(table, Payload::Varlena(payload))
+}
+
+/// The table that the setting names, or the default one, fit for messages or not. `None` if there is none.
+pub fn existing() -> Option<pg_sys::Oid> {
+    current_oid().ok()
+}
+
 fn insert_row(oid: pg_sys::Oid, payload: Payload<'_>) -> Result<i64, Error> {
     let created = transaction::clock();
     let table = open(oid, Access::Write)?;
@@ -227,4 +237,9 @@ fn own_ids(table: pg_sys::Oid) -> Vec<i64> {
 /// looks why nothing moves must not wait, too.
 pub fn count() -> Option<(i64, i64)> {
     AttachmentsTable::read_unless_locked(current_oid().ok()?, AttachmentsTable::count)
+}
+
+/// When the oldest row was created, in Postgres's microseconds. `None` as with [`count`], and if there is none.
+pub fn oldest() -> Option<i64> {
+    AttachmentsTable::read_unless_locked(current_oid().ok()?, AttachmentsTable::oldest)?
 }

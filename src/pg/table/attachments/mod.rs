@@ -5,6 +5,7 @@
 //! that can't be written without running code (a check, a default, a generated column, an index on an expression) is
 //! refused.
 
+mod find;
 mod ids;
 mod insert;
 mod layout;
@@ -13,6 +14,7 @@ mod rows;
 mod touch;
 mod unfit;
 
+pub use find::read;
 pub use insert::Payload;
 pub use open::AttachmentsTable;
 pub use unfit::Unfit;

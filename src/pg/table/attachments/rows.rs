@@ -65,6 +65,17 @@ impl AttachmentsTable {
         (rows, bytes)
     }
 
+    /// When the oldest row was created, in Postgres's microseconds.
+    pub fn oldest(&self) -> Option<i64> {
+        let mut oldest = None;
+        self.each_row(|_, row| {
+            let created = self.created_at_of(row);
+            oldest = oldest.into_iter().chain(created).min();
+            true
+        });
+        oldest
+    }
+
     /// Calls `see` with each row as it is now, until that returns false.
     pub(super) fn each_row(&self, mut see: impl FnMut(Tid, &Deformed) -> bool) {
         Snapshot::with_latest(|snapshot| {

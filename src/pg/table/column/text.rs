@@ -1,21 +1,25 @@
-//! A column's value, as text.
+//! A value, as text.
 
 use crate::pg::call::spi;
 use crate::pg::detoast::payload;
 use crate::pg::memory::Memory;
 use crate::pg::table::column::function::Function;
 use crate::pg::table::column::value::int8;
-use crate::pg::table::row::Row;
+use crate::pg::table::expression::{Source, View};
 use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::ptr;
 
-/// Reads a column of a row as `column::text` would.
+/// Reads a value of a row as `value::text` would.
 #[derive(Debug)]
 pub struct TextReader {
-    index: usize,
-    kind: TextKind,
+    source: Source,
+    form: TextForm,
 }
+
+/// The text of values of a type.
+#[derive(Debug)]
+pub(super) struct TextForm(TextKind);
 
 #[derive(Debug)]
 enum TextKind {
@@ -55,8 +59,25 @@ fn is_polymorphic(function: pg_sys::Oid) -> bool {
 }
 
 impl TextReader {
-    /// `index`: from 0, dropped columns counted. `memory` must live as long as the reader.
-    pub(in crate::pg) fn new(index: usize, type_oid: pg_sys::Oid, memory: &Memory) -> Self {
+    /// `type_oid`: of the value. `memory` must live as long as the reader.
+    pub fn new(source: Source, type_oid: pg_sys::Oid, memory: &Memory) -> Self {
+        Self {
+            source,
+            form: TextForm::new(type_oid, memory),
+        }
+    }
+
+    /// Hands the text to `with`, in the database's encoding; `None` is a NULL.
+    pub fn with_text<R>(&self, row: &View<'_>, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let datum = row.get(self.source)?;
+        // SAFETY: as for `Reader::value` in `value.rs`.
+        unsafe { self.form.with_text(datum, with) }
+    }
+}
+
+impl TextForm {
+    /// `memory` must live as long as the form.
+    pub(super) fn new(type_oid: pg_sys::Oid, memory: &Memory) -> Self {
         // SAFETY: look-ups in the catalog, with out-parameters on this stack.
         let kind = unsafe {
             let base = pg_sys::getBaseType(type_oid);
@@ -82,15 +103,21 @@ impl TextReader {
                 _ => TextKind::Query(base),
             }
         };
-        Self { index, kind }
+        Self(kind)
     }
 
-    /// Hands the text to `with`, in the database's encoding; `None` is a NULL.
-    pub fn with_text<R>(&self, row: Row<'_>, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let datum = row.get(self.index)?;
-        // SAFETY: as for `Reader::value` in `value.rs`.
+    /// Hands the text to `with`, in the database's encoding; `None` if a cast of users makes a NULL of the value.
+    ///
+    /// # Safety
+    /// A value of that type.
+    pub(super) unsafe fn with_text<R>(
+        &self,
+        datum: pg_sys::Datum,
+        with: impl FnOnce(&[u8]) -> R,
+    ) -> Option<R> {
+        // SAFETY: as the caller says.
         Some(unsafe {
-            match &self.kind {
+            match &self.0 {
                 TextKind::Query(of) => spi::query_text(TEXT, datum, *of, with)?,
                 TextKind::Text => with(payload(datum)),
                 TextKind::Int4 => with(itoa::Buffer::new().format(datum.value() as i32).as_bytes()),

@@ -1,9 +1,9 @@
-//! A column's value, as `to_jsonb` shows it.
+//! A value, as `to_jsonb` shows it.
 
 use crate::pg::detoast::payload;
 use crate::pg::memory::Memory;
 use crate::pg::table::column::function::Function;
-use crate::pg::table::row::Row;
+use crate::pg::table::expression::{Source, View};
 use pgrx::{FromDatum, pg_sys, varlena};
 use std::ffi::CStr;
 use std::ptr;
@@ -14,18 +14,22 @@ pub enum ColumnValue<'a> {
     Null,
     Bool(bool),
     Integer(i64),
+    /// An integer that is to travel as a text.
+    IntegerText(i64),
     /// A `numeric` without its varlena header.
     Numeric(&'a [u8]),
+    /// A `numeric` that is to travel as a text.
+    NumericText(&'a [u8]),
     /// A string, in the database's encoding.
     Text(&'a [u8]),
     /// A `jsonb` without its varlena header.
     Jsonb(&'a [u8]),
 }
 
-/// Reads a column of a row.
+/// Reads a value of a row.
 #[derive(Debug)]
 pub struct Reader {
-    index: usize,
+    source: Source,
     kind: Kind,
     is_varlena: bool,
 }
@@ -38,7 +42,9 @@ enum Kind {
     Int2,
     Int4,
     Int8,
+    Int8AsText,
     Numeric,
+    NumericAsText,
     Text,
     Jsonb,
     /// `date`, `timestamp`, `timestamptz`: ISO 8601.
@@ -47,15 +53,23 @@ enum Kind {
 }
 
 impl Reader {
-    /// `index`: from 0, dropped columns counted. `memory` must live as long as the reader.
-    pub(in crate::pg) fn new(index: usize, type_oid: pg_sys::Oid, memory: &Memory) -> Self {
+    /// `type_oid`: of the value. `bigints_as_text`: whether what JavaScript's numbers can't hold is a text. `memory` must live as
+    /// long as the reader.
+    pub fn new(
+        source: Source,
+        type_oid: pg_sys::Oid,
+        bigints_as_text: bool,
+        memory: &Memory,
+    ) -> Self {
         // SAFETY: a look-up in the catalog.
         let base = unsafe { pg_sys::getBaseType(type_oid) };
         let kind = match base {
             pg_sys::BOOLOID => Kind::Bool,
             pg_sys::INT2OID => Kind::Int2,
             pg_sys::INT4OID => Kind::Int4,
+            pg_sys::INT8OID if bigints_as_text => Kind::Int8AsText,
             pg_sys::INT8OID => Kind::Int8,
+            pg_sys::NUMERICOID if bigints_as_text => Kind::NumericAsText,
             pg_sys::NUMERICOID => Kind::Numeric,
             // The output function of bpchar keeps the padding; so does to_jsonb.
             pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID => Kind::Text,
@@ -64,16 +78,28 @@ impl Reader {
             _ => Kind::Other(Function::to_jsonb(type_oid, memory)),
         };
         Self {
-            index,
+            source,
             kind,
             // SAFETY: a look-up in the catalog.
             is_varlena: unsafe { pg_sys::get_typlen(base) } == -1,
         }
     }
 
-    /// Bytes that reading the value takes beside those in the row: it is stored apart, or compressed.
-    pub fn bytes_out_of_line(&self, row: Row<'_>) -> usize {
-        match row.get(self.index) {
+    /// Whether the value is that of an expression, and of which.
+    pub fn expression(&self) -> Option<usize> {
+        match self.source {
+            Source::Expression(index) => Some(index),
+            Source::Column(_) => None,
+        }
+    }
+
+    /// Bytes that reading the value takes beside those in the row: it is stored apart, or compressed. Nothing is said of what
+    /// isn't in the row.
+    pub fn bytes_out_of_line(&self, row: &View<'_>) -> usize {
+        if self.expression().is_some() {
+            return 0;
+        }
+        match row.get(self.source) {
             // SAFETY: the row's value of a variable-length type.
             Some(datum) if self.is_varlena => unsafe {
                 let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
@@ -87,20 +113,22 @@ impl Reader {
         }
     }
 
-    /// The column's value in that row.
-    pub fn value<'a>(&self, row: Row<'a>) -> ColumnValue<'a> {
-        let Some(datum) = row.get(self.index) else {
+    /// The value in that row.
+    pub fn value<'a>(&self, row: &'a View<'_>) -> ColumnValue<'a> {
+        let Some(datum) = row.get(self.source) else {
             return ColumnValue::Null;
         };
-        // SAFETY: the reader was made for the type of the row's column; results are of the current
-        // memory context, which outlives the row's borrow.
+        // SAFETY: the reader was made for the type of the value; results are of the current
+        // memory context, which outlives the view's borrow.
         unsafe {
             match &self.kind {
                 Kind::Bool => ColumnValue::Bool(datum.value() as u8 != 0),
                 Kind::Int2 => ColumnValue::Integer((datum.value() as i16).into()),
                 Kind::Int4 => ColumnValue::Integer((datum.value() as i32).into()),
                 Kind::Int8 => ColumnValue::Integer(int8(datum)),
+                Kind::Int8AsText => ColumnValue::IntegerText(int8(datum)),
                 Kind::Numeric => ColumnValue::Numeric(payload(datum)),
+                Kind::NumericAsText => ColumnValue::NumericText(payload(datum)),
                 Kind::Text => ColumnValue::Text(payload(datum)),
                 Kind::Jsonb => ColumnValue::Jsonb(payload(datum)),
                 Kind::DateTime(of) => {

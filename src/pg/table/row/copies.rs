@@ -27,11 +27,16 @@ impl Tuples {
         self.words.len() * size_of::<u64>()
     }
 
-    /// Copies the row in the slot. Values that are stored out of line stay there.
-    pub fn push(&mut self, slot: &mut Slot) -> Result<(), TryReserveError> {
+    /// Copies a row that lies in a [`Slot`]. Values that are stored out of line stay there.
+    pub fn push(&mut self, row: Row<'_>) -> Result<(), TryReserveError> {
+        let slot = row.slot();
         // SAFETY: a slot of this kind keeps the tuple that was put in, which says its length first.
         unsafe {
-            let tuple = (*slot.raw().cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
+            assert!(
+                std::ptr::eq((*slot).tts_ops, &raw const pg_sys::TTSOpsMinimalTuple),
+                "the row is in a slot of ours"
+            );
+            let tuple = (*slot.cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
             assert!(!tuple.is_null(), "there is a row in the slot");
             let length = (*tuple).t_len as usize;
             let words = length.div_ceil(size_of::<u64>());

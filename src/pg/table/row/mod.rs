@@ -1,11 +1,9 @@
-//! Rows: where they lie, copies of them, and whether two are the same.
+//! Rows: where they lie, and copies of them.
 
-mod comparison;
 mod copies;
 mod slot;
 mod values;
 
-pub use comparison::Comparison;
 pub use copies::{CopySlot, Tuples};
 pub use slot::Slot;
 pub(in crate::pg) use slot::raw;

@@ -6,6 +6,7 @@ use std::slice;
 /// A row's values, borrowed from where the row lies.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
+    slot: *mut pg_sys::TupleTableSlot,
     values: &'a [pg_sys::Datum],
     nulls: &'a [bool],
 }
@@ -28,15 +29,22 @@ impl<'a> Row<'a> {
             }
             if count == 0 {
                 return Some(Self {
+                    slot,
                     values: &[],
                     nulls: &[],
                 });
             }
             Some(Self {
+                slot,
                 values: slice::from_raw_parts((*slot).tts_values, count),
                 nulls: slice::from_raw_parts((*slot).tts_isnull, count),
             })
         }
+    }
+
+    /// The slot that the row lies in, with all of its values read. It must not be changed.
+    pub(in crate::pg) fn slot(&self) -> *mut pg_sys::TupleTableSlot {
+        self.slot
     }
 
     /// `index`: from 0, dropped columns counted. `None` is a NULL.

@@ -1,20 +1,21 @@
 //! Whether two rows are the same.
 
 use crate::pg::table::attributes;
-use crate::pg::table::row::values::Row;
+use crate::pg::table::definition::Table;
+use crate::pg::table::expression::{Expression, Source, View};
 use pgrx::{pg_sys, varlena};
 use std::slice;
 
-/// Tells whether two rows of a table are the same.
+/// Tells whether two rows of a table are the same in some of their values.
 #[derive(Debug)]
 pub struct Comparison {
     images: Vec<Image>,
 }
 
-/// How a column's values are compared.
+/// How values are compared.
 #[derive(Debug)]
 struct Image {
-    index: usize,
+    source: Source,
     by_value: bool,
     length: i16,
 }
@@ -30,11 +31,14 @@ unsafe extern "C-unwind" {
 }
 
 impl Comparison {
-    /// For rows of a table with these columns.
-    pub(in crate::pg) fn of(attributes: &[pg_sys::FormData_pg_attribute]) -> Self {
-        let images = attributes::stored(attributes)
+    /// For rows of a table, in the columns that are chosen.
+    ///
+    /// `is_chosen`: by a column's name, in the database's encoding.
+    pub fn of(table: &Table<'_>, is_chosen: impl Fn(&[u8]) -> bool) -> Self {
+        let images = attributes::stored(table.attributes())
+            .filter(|(_, attribute)| is_chosen(attributes::name(attribute).to_bytes()))
             .map(|(index, attribute)| Image {
-                index,
+                source: Source::Column(index),
                 by_value: attribute.attbyval,
                 length: attribute.attlen,
             })
@@ -42,14 +46,31 @@ impl Comparison {
         Self { images }
     }
 
-    /// Whether no column's stored value differs, as `record_image_eq` in
+    /// Compares the values of an expression, too.
+    ///
+    /// `index`: of the plan's expressions.
+    pub fn add(&mut self, index: usize, expressions: &[Expression]) {
+        let mut length = 0;
+        let mut by_value = false;
+        // SAFETY: a look-up with out-parameters.
+        unsafe {
+            pg_sys::get_typlenbyval(expressions[index].type_oid(), &mut length, &mut by_value);
+        }
+        self.images.push(Image {
+            source: Source::Expression(index),
+            by_value,
+            length,
+        });
+    }
+
+    /// Whether none of the values differs, as `record_image_eq` in
     /// `src/backend/utils/adt/rowtypes.c` compares: also for types without an equality operator.
-    pub fn are_same(&self, a: Row<'_>, b: Row<'_>) -> bool {
+    pub fn are_same(&self, a: &View<'_>, b: &View<'_>) -> bool {
         self.images.iter().all(|image| {
-            match (a.get(image.index), b.get(image.index)) {
+            match (a.get(image.source), b.get(image.source)) {
                 (None, None) => true,
                 (Some(a), Some(b)) => {
-                    // SAFETY: both are values of the column that `image` is about. The closure owns
+                    // SAFETY: both are values of what `image` is about. The closure owns
                     // nothing.
                     same_pointee(a, b, image)
                         || unsafe {

@@ -1,0 +1,6 @@
+//! Questions as a stranger uses the crate.
+
+mod hearing;
+mod letters;
+mod odd_values;
+mod rolls;

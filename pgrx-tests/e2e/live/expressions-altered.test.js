@@ -1,0 +1,151 @@
+// What filters, arrays and functions of a row refer to, when the schema moves.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { rowTrigger, startLive } from '../../harness/live.js';
+import { refused } from '../../harness/refusals.js';
+
+const ORDERS = `CREATE TYPE mood AS ENUM ('sad', 'glad');
+  CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text, members text[], mood mood, notes text)`;
+
+describe('what a watch computes', () => {
+  let live;
+
+  before(async () => {
+    live = await startLive({ name: 'live-expressions-altered', clients: { one: ['customer:1'], staff: ['staff'] } });
+    await live.admin.query('GRANT SELECT ON sio_watches TO app');
+  });
+
+  after(async () => live?.close());
+  beforeEach(async () => live.reset());
+
+  const works = (sql) => live.app.query(sql);
+  const watch = (parameters) => live.watch(`${parameters}, columns => '{id}', event => '$op', meta => false`);
+  const shown = async () => (await live.app.query('SELECT filter, rooms, changed, columns, problem FROM sio_watches')).rows[0];
+  const ids = async (sql, client = 'staff') => {
+    await works(sql);
+    return ((await live.got())[client] ?? []).map(([event, { id }]) => [event, id]);
+  };
+
+  it('follows a column\'s name in its filter, and nothing else there', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION status(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'`);
+    await watch(`rooms => '{staff}', filter => $$ status(status) = 'status' AND notes IS NULL OR mood = 'glad' $$`);
+    await works('ALTER TABLE orders RENAME status TO "State Of"; ALTER TABLE orders RENAME mood TO status');
+    const { filter, problem } = await shown();
+    assert.equal(filter, `(((shop.status("State Of") = 'status'::text) AND (notes IS NULL)) OR (status = 'glad'::shop.mood))`);
+    assert.equal(problem, null);
+    assert.deepEqual(await ids(`INSERT INTO orders (id, "State Of", status) VALUES (1, 'status', 'sad'), (2, 'x', 'sad'), (3, NULL, 'glad')`), [['insert', 1], ['insert', 3]]);
+  });
+
+  it('follows it in a partition, whose columns lie in another order, and in a filter written by hand', async () => {
+    await works(`CREATE TABLE parts (a int, b int) PARTITION BY LIST (a); CREATE TABLE p (b int, x int, a int); ALTER TABLE p DROP x;
+      ALTER TABLE parts ATTACH PARTITION p FOR VALUES IN (1); CREATE TABLE orders (id int, status int);
+      ${rowTrigger('orders', 'INSERT', ['room=staff', 'filter=new.status>1 and orders.status < 9'])}`);
+    await live.watch(`'{staff}', filter => 'b > 1', event => '$op', meta => false`, 'parts');
+    await works('ALTER TABLE parts RENAME b TO c; ALTER TABLE orders RENAME status TO state');
+    await works('INSERT INTO parts VALUES (1, 1), (1, 2); INSERT INTO orders VALUES (1, 1), (2, 2)');
+    assert.deepEqual((await live.got()).staff, [['insert', { a: 1, c: 2 }], ['orders:insert', { id: 2, state: 2 }]]);
+    await live.app.query('SELECT sio_check()');
+  });
+
+  it('follows it in the elements of an array, in changed, and beside functions', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION members(orders) RETURNS text[] LANGUAGE sql AS $$ SELECT ARRAY['staff'] $$`);
+    await live.watch(`rooms => ARRAY['user:\${members[]}', '\${members()}'], changed => '{status,members}', columns => '{id,members}'`);
+    await works('ALTER TABLE orders RENAME members TO "Who"; ALTER TABLE orders RENAME status TO op');
+    const { rooms, changed, columns, problem } = await shown();
+    assert.deepEqual([rooms, changed, columns, problem], [['user:${Who[]}', '${shop.members()}'], ['op', 'Who'], ['id', 'Who'], null]);
+  });
+
+  for (const [what, parameters, sql, says] of [
+    ['a filter\'s column', `'{staff}', filter => 'notes IS NULL'`, 'DROP notes', /column "notes"/],
+    ['a column of changed', `'{staff}', changed => '{notes}'`, 'DROP notes', /column "notes"/],
+    ['an array whose elements are rooms', `ARRAY['\${members[]}']`, 'DROP members', /column "members"/],
+  ]) {
+    it(`isn't dropped without CASCADE: ${what}`, async () => {
+      await works(ORDERS);
+      await watch(`rooms => ${parameters}`);
+      await refused(live.app, `ALTER TABLE orders ${sql}`, '2BP01', { says });
+      await works(`INSERT INTO orders VALUES (1); ALTER TABLE orders ${sql} CASCADE`);
+      assert.deepEqual(await live.triggerNames(), []);
+    });
+  }
+
+  it('lets a column be dropped whose name is only in a text', async () => {
+    await works(ORDERS);
+    await watch(`rooms => '{staff}', filter => $$ status = 'notes' $$`);
+    await works('ALTER TABLE orders DROP notes');
+    assert.deepEqual(await ids(`INSERT INTO orders (id, status) VALUES (1, 'notes'), (2, 'x')`), [['insert', 1]]);
+  });
+
+  for (const [what, parameters, fine, refusedType, says] of [
+    ['a room\'s column', `'{customer:$customer_id}'`, 'customer_id TYPE bigint', 'customer_id TYPE jsonb USING to_jsonb(customer_id)', /"customer_id".*JSON document/],
+    ['a room\'s column, which becomes an array', `'{customer:$customer_id}'`, 'customer_id TYPE text', 'customer_id TYPE text[] USING ARRAY[customer_id::text]', /array/],
+    ['elements', `ARRAY['\${members[]}']`, 'members TYPE varchar[]', 'members TYPE text USING members::text', /not an array/],
+    ['a filter\'s column', `'{staff}', filter => 'customer_id > 1'`, 'customer_id TYPE bigint', 'customer_id TYPE boolean USING true', /operator does not exist/],
+  ]) {
+    it(`gets other types as long as it can go on: ${what}`, async () => {
+      await works(ORDERS);
+      await watch(`rooms => ${parameters}`);
+      await works(`ALTER TABLE orders ALTER ${fine}; INSERT INTO orders VALUES (1)`);
+      await refused(live.app, `ALTER TABLE orders ALTER ${refusedType}`, '2BP01', { says: [/^cannot alter type of column/, says], hint: /sio_unwatch/ });
+      await works('INSERT INTO orders VALUES (2)');
+    });
+  }
+
+  it('follows the names of functions, types, enum values and schemas', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION room_of(orders) RETURNS text LANGUAGE sql AS $$ SELECT 'staff' $$; CREATE FUNCTION room_of(int) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+      CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT $1 = 'room_of' $$; CREATE DOMAIN short AS text; CREATE SCHEMA lib;
+      GRANT USAGE ON SCHEMA lib TO PUBLIC`);
+    await watch(`rooms => ARRAY['\${room_of()}'], filter => $$ seen(status::short) AND status <> 'glad' AND mood = 'glad' $$`);
+    let id = 0;
+    for (const sql of [
+      'ALTER FUNCTION room_of(orders) RENAME TO "Room"', 'ALTER FUNCTION "Room"(orders) SET SCHEMA lib', 'ALTER ROUTINE seen(text) RENAME TO "select"', 'ALTER FUNCTION "select" SET SCHEMA lib',
+      'ALTER DOMAIN short RENAME TO brief', 'ALTER DOMAIN brief SET SCHEMA lib', 'ALTER TYPE lib.brief RENAME TO "Brief"', 'ALTER SCHEMA lib RENAME TO "order"',
+      `ALTER TYPE mood RENAME VALUE 'glad' TO 'it''s'`, 'ALTER TYPE mood RENAME TO feeling', 'ALTER TYPE feeling SET SCHEMA "order"', 'ALTER TABLE orders RENAME TO purchases',
+      'ALTER TABLE purchases RENAME TO orders', `ALTER TYPE "order".feeling ADD VALUE 'new'`, 'ALTER FUNCTION room_of(int) RENAME TO other',
+    ]) {
+      await works(sql);
+      await live.app.query('SELECT sio_check()');
+      id += 1;
+      const glad = (await works(`SELECT enumlabel FROM pg_enum WHERE enumlabel IN ('glad', 'it''s')`)).rows[0].enumlabel.replace(`'`, `''`);
+      const table = sql.endsWith('purchases') ? 'purchases' : 'orders';
+      assert.deepEqual(await ids(`INSERT INTO ${table} (id, status, mood) VALUES (${id}, 'room_of', '${glad}'), (-${id}, 'x', '${glad}')`), [['insert', id]], sql);
+    }
+    const { rooms, filter } = await shown();
+    assert.deepEqual(rooms, ['${order.Room()}']);
+    assert.match(filter, /<> 'glad'::text/);
+    await refused(live.app, 'DROP FUNCTION "order"."Room"', '2BP01');
+  });
+
+  describe('is protected by Postgres, as what a view refers to:', () => {
+    const FUNCTIONS = `CREATE FUNCTION room_of(o orders) RETURNS text LANGUAGE sql AS $$ SELECT 'customer:' || o.customer_id $$;
+      CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = seen);
+      CREATE DOMAIN short AS text`;
+
+    for (const [what, parameters, drop] of [
+      ['a function that names a room', `ARRAY['\${room_of()}']`, 'FUNCTION room_of(orders)'],
+      ['a function that names an event', `'{staff}', event => '\${room_of()}'`, 'FUNCTION room_of(orders)'],
+      ['a computed column', `'{staff}', columns => '{id,room_of()}'`, 'FUNCTION room_of'],
+      ['a function in a filter', `'{staff}', filter => 'seen(status)'`, 'FUNCTION seen(text)'],
+      ['an operator in a filter', `'{staff}', filter => '### status'`, 'OPERATOR ### (NONE, text)'],
+      ['a type in a filter', `'{staff}', filter => 'status::short IS NOT NULL'`, 'DOMAIN short'],
+    ]) {
+      for (const level of ['row', 'statement']) {
+        it(`${what}, at ${level} level`, async () => {
+          await works(`${ORDERS}; ${FUNCTIONS}; SELECT sio_watch('orders', ${parameters}, level => '${level}')`);
+          await works(`SELECT sio_watch('orders', ${parameters}, level => '${level}')`); // replaced
+          await refused(live.app, `DROP ${drop}`, '2BP01', { says: 'depend' });
+          await works(`INSERT INTO orders VALUES (1); ALTER TABLE orders ALTER status TYPE varchar(20); ALTER TABLE orders RENAME status TO state; INSERT INTO orders VALUES (2)`);
+          await refused(live.app, `DROP ${drop}`, '2BP01', { says: 'depend' });
+          await works(`DROP ${drop} CASCADE; INSERT INTO orders VALUES (3)`);
+          assert.deepEqual(await live.triggerNames(), []);
+        });
+      }
+    }
+
+    it('but not what a watch no longer refers to', async () => {
+      await works(`${ORDERS}; ${FUNCTIONS}; SELECT sio_watch('orders', ARRAY['\${room_of()}'], filter => 'seen(status)'); SELECT sio_watch('orders', '{staff}')`);
+      await works('DROP FUNCTION room_of; DROP OPERATOR ### (NONE, text); DROP FUNCTION seen; INSERT INTO orders VALUES (1)');
+      assert.deepEqual(await live.triggerNames(), ['sio_watch']);
+    });
+  });
+});

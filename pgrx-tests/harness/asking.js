@@ -1,0 +1,45 @@
+// Questions from SQL, and what they must not leave behind.
+import { until } from './wait.js';
+
+/** The rows of a question. Its warnings, if there is a list for them, are added to that. */
+export async function rowsOf(client, sql, values = [], warnings = []) {
+  const note = ({ severity, message }) => severity === 'WARNING' && warnings.push(message);
+  client.on('notice', note);
+  try {
+    return (await client.query(sql, values)).rows;
+  } finally {
+    client.off('notice', note);
+  }
+}
+
+/** The uids of a server's namespaces, as its adapter knows them. */
+export function uidOf(server, namespace = '/') {
+  return server.io.of(namespace).adapter.uid;
+}
+
+/** What asks right now: the processes of questions, of all databases. */
+export async function listeners(admin) {
+  const { rows } = await admin.query(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'socketio_emitter question'`);
+  return rows.map(({ pid }) => pid);
+}
+
+/** Waits until a question has a process. → its pid */
+export async function untilAsked(admin) {
+  const [pid] = await until('a question is under way', async () => {
+    const pids = await listeners(admin);
+    return pids.length > 0 && pids;
+  });
+  return pid;
+}
+
+/**
+ * Waits until nothing of any question is left: no process, no place that it occupies, no shared memory. That nobody listens is
+ * seen by the processes alone: Postgres forgets a listener with its process.
+ */
+export async function untilNothingIsLeft(admin) {
+  await until('no question has a process any more', async () => (await listeners(admin)).length === 0);
+  await until('no question occupies a place any more', async () => {
+    const { rowCount } = await admin.query(`SELECT FROM pg_locks WHERE classid = 'pg_extension'::regclass AND database = 0`);
+    return rowCount === 0;
+  });
+}

@@ -1,0 +1,12 @@
+//! What a command has done to the schema, as an event trigger learns it.
+
+mod command;
+mod dropped;
+mod names;
+mod requalification;
+mod tables;
+
+pub use command::{Altered, Command};
+pub use dropped::{Dropped, dropped};
+pub use requalification::Requalification;
+pub use tables::with_heirs;

@@ -1,0 +1,51 @@
+//! The nodes of an expression.
+
+use pgrx::pg_sys;
+use std::ffi::c_void;
+
+/// As in `src/include/nodes/nodeFuncs.h`. Without pgrx's guard, for it calls back as deep as the expression is: with one at each
+/// level, an ERROR would be raised anew at each.
+mod raw {
+    use pgrx::pg_sys::Node;
+    use std::ffi::c_void;
+
+    pub type Walker = unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> bool;
+
+    unsafe extern "C-unwind" {
+        #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
+        pub fn expression_tree_walker(
+            node: *mut Node,
+            walker: Walker,
+            context: *mut c_void,
+        ) -> bool;
+    }
+}
+
+/// All nodes of an expression, each before those below it. One that is too deep for the stack is an ERROR.
+///
+/// # Safety
+/// An expression.
+pub(super) unsafe fn of(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+    let mut nodes = Vec::new();
+    // SAFETY: as the caller says. The list outlives the walk; the closure in the guard owns nothing.
+    unsafe {
+        let list = &raw mut nodes;
+        pg_sys::ffi::pg_guard_ffi_boundary(|| collect(node, list.cast()));
+    }
+    nodes
+}
+
+/// Called by Postgres for each node.
+///
+/// # Safety
+/// Null, or a node of an expression. `list`: a `Vec<*mut Node>`. An ERROR leaves this frame, which owns nothing.
+unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, list: *mut c_void) -> bool {
+    // SAFETY: as the caller says.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        (*list.cast::<Vec<*mut pg_sys::Node>>()).push(node);
+        raw::expression_tree_walker(node, collect, list)
+    }
+}
