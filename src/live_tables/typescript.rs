@@ -7,6 +7,7 @@ use crate::live_tables::json::Values;
 use crate::live_tables::shape;
 use crate::live_tables::watch::trigger_function;
 use crate::pg::catalog::triggers::{self, StoredTrigger};
+use crate::pg::process::interrupt;
 use crate::pg::table::definition::{Table, primary_key};
 use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Operation;
@@ -25,6 +26,7 @@ pub fn interface(namespace: &str) -> (String, Vec<String>) {
     let mut unclear = Vec::new();
     let function = trigger_function().expect("its function is running");
     for trigger in triggers::calling(function) {
+        interrupt::check();
         if trigger.is_copy || catalog::names(trigger.table).is_none() {
             continue;
         }
@@ -39,7 +41,10 @@ pub fn interface(namespace: &str) -> (String, Vec<String>) {
             None => unclear.push(display_name(&trigger)),
         }
     }
-    (socketio_emitter_typescript::interface(&events), unclear)
+    (
+        socketio_emitter_typescript::interface(&events, &mut interrupt::check),
+        unclear,
+    )
 }
 
 /// None if it can't be understood: the trigger fails when it fires.

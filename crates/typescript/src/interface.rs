@@ -12,13 +12,14 @@ const TAKEN: [&str; 2] = ["Json", "ServerToClientEvents"];
 
 /// A TypeScript module that exports `ServerToClientEvents`, and an interface for each [`Record`] in it.
 ///
-/// It depends on the events alone, not on their order.
-pub fn interface(events: &[Event]) -> String {
+/// It depends on the events alone, not on their order. `between` is called now and then, because many events or long names take
+/// long: it can end the work by unwinding.
+pub fn interface(events: &[Event], between: &mut dyn FnMut()) -> String {
     let mut events: Vec<&Event> = events.iter().collect();
     events.sort_by(|a, b| (&a.name, &a.arguments).cmp(&(&b.name, &b.arguments)));
     let mut module = Module::default();
     let mut keys = String::new();
-    for (name, signatures) in by_name(&events) {
+    for (name, signatures) in by_name(&events, between) {
         let signature = module.signature(&signatures);
         let _ = writeln!(keys, "  {}: {signature};", event_key(name));
     }
@@ -39,14 +40,20 @@ pub fn interface(events: &[Event]) -> String {
 type Signatures<'a> = BTreeSet<&'a [Argument]>;
 
 /// Each name with all that arrives under it: also what arrives under others that can be the same.
-fn by_name<'a>(events: &[&'a Event]) -> Vec<(&'a [NamePart], Signatures<'a>)> {
+fn by_name<'a>(
+    events: &[&'a Event],
+    between: &mut dyn FnMut(),
+) -> Vec<(&'a [NamePart], Signatures<'a>)> {
     let mut groups: Vec<(Vec<&'a [NamePart]>, Signatures<'a>)> = Vec::new();
     for event in events {
         let mut names = vec![event.name.as_slice()];
         let mut signatures = Signatures::from([event.arguments.as_slice()]);
-        let (overlapping, others) = groups
-            .into_iter()
-            .partition(|(names, _)| names.iter().any(|name| can_be_equal(name, &event.name)));
+        between();
+        let (overlapping, others) = groups.into_iter().partition(|(names, _)| {
+            names
+                .iter()
+                .any(|name| can_be_equal(name, &event.name, between))
+        });
         groups = others;
         let overlapping: Vec<(Vec<&[NamePart]>, Signatures<'_>)> = overlapping;
         for (others, theirs) in overlapping {
@@ -167,8 +174,13 @@ impl Module {
 
 #[cfg(test)]
 mod tests {
+    use super::interface as interface_of;
     use super::*;
     use crate::types::Field;
+
+    fn interface(events: &[Event]) -> String {
+        interface_of(events, &mut || {})
+    }
 
     fn record(name: &str, fields: &[(&str, Type)]) -> Type {
         Type::Record(Record {

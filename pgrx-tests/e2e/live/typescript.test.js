@@ -161,5 +161,12 @@ describe('sio_typescript', () => {
     assert.deepEqual(warnings.sort(), ['keyless', 'odd'].map((name) => `leaving out trigger ${name} on shop.t, which cannot be followed`));
   });
 
+  it('can be cancelled, however long the names are that it compares', async () => {
+    await live.app.query(`CREATE TABLE t (id int); DO $$ BEGIN FOR i IN 1..4 LOOP EXECUTE format(
+      'CREATE TRIGGER t%s AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION sio_emit_changes(''room=all'', %L)',
+      i, 'event=' || repeat('a', 200000 + i) || '$id'); END LOOP; END $$; SET statement_timeout = 500`);
+    await refused(live.app, 'SELECT sio_typescript()', '57014');
+  });
+
   it('refuses NULL', () => refused(live.app, 'SELECT sio_typescript(NULL)', '22004', { says: 'ns' }));
 });
