@@ -113,19 +113,24 @@ export class Application {
     return rows.map(({ name }) => name);
   }
 
-  /** What a browser in the room receives while `sql` is run; binary goes the way through the extension's table. */
-  async events(room, sql) {
+  /**
+   * What a browser in the room receives, and one in another room does not, while `work` is done: SQL, run by the administrator, or a
+   * function. Binary goes the way through the extension's table.
+   */
+  async events(room, work) {
     const servers = await startServers(this.cluster, {
       count: 2, database: this.database, options: { tableName: `${this.schema}.socket_io_attachments` },
     });
-    const client = await connectClient(servers[1], { rooms: [room] });
+    const clients = [await connectClient(servers[1], { rooms: [room] }), await connectClient(servers[0], { rooms: [`not ${room}`] })];
     try {
-      await this.admin.query(sql);
-      const [events] = await received(this.admin, [client], { schema: this.schema });
+      if (typeof work === 'function') await work();
+      else await this.admin.query(work);
+      const [events, elsewhere] = await received(this.admin, clients, { schema: this.schema });
       assert.deepEqual(servers.flatMap((server) => server.errors), []);
+      assert.deepEqual(elsewhere, [], 'events arrived in another room, too');
       return events.map(withoutMeta);
     } finally {
-      await closeAll(client, servers);
+      await closeAll(clients, servers);
     }
   }
 }
