@@ -79,10 +79,13 @@ export class Application {
     return readdirSync(path.join(this.folder, folder)).sort();
   }
 
-  /** Runs a tool of node_modules, which must succeed unless `fails`. → what it said, on both channels, without colours */
-  async run(tool, args, { fails = false, url = this.url, answers } = {}) {
-    const env = { ...process.env, DATABASE_URL: url, NO_COLOR: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', CI: '' };
-    const program = path.join(MODULES, '.bin', tool);
+  /**
+   * Runs a tool of node_modules, or a program by its path, which must succeed unless `fails`. → what it said, on both channels,
+   * without colours
+   */
+  async run(tool, args, { fails = false, url = this.url, answers, env: more } = {}) {
+    const env = { ...process.env, DATABASE_URL: url, NO_COLOR: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', CI: '', ...more };
+    const program = path.resolve(MODULES, '.bin', tool);
     const { code, output } = answers
       ? await inTerminal([program, ...args], { cwd: this.folder, env, answers })
       : await capture(program, args, { cwd: this.folder, env }).then(({ code: exit, stdout, stderr }) => ({ code: exit, output: stdout + stderr }));

@@ -41,12 +41,16 @@ export function save(shop, block) {
   return file;
 }
 
-/** Runs a block's commands, `npx TOOL ARGUMENTS` each. → what they said */
+/** Python with Django, as `scripts/setup` installs it. */
+export const PYTHON = fromRoot('.work/django/bin/python');
+
+/** Runs a block's commands, each `npx TOOL …`, `python …` or `ruby …`. → what they said */
 export async function shell(shop, block, options) {
   let said = '';
   for (const line of block.trim().split('\n')) {
-    const [npx, tool, ...args] = line.split(/ +#/)[0].split(' ');
-    assert.equal(npx, 'npx', line);
+    const [program, ...args] = line.split(' ');
+    const tool = { npx: () => args.shift(), python: () => PYTHON, ruby: () => '/usr/bin/ruby' }[program]?.();
+    assert.ok(tool, line);
     said += await shop.run(tool, args, options);
   }
   return said;
