@@ -1,5 +1,5 @@
-// What not every Postgres has. Tests that need it are skipped where it is missing: by name, with the reason, and counted.
-import { execFileSync } from 'node:child_process';
+// What not every Postgres, or not every machine, has. Tests that need it are skipped where it is missing: by name, with the reason, and counted.
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { PG_CONFIG } from './setup.js';
@@ -8,6 +8,12 @@ import { PG_CONFIG } from './setup.js';
 export function lacks(...names) {
   const missing = names.filter((name) => !isThere(name));
   return missing.length > 0 && `this Postgres lacks ${missing.join(', ')}`;
+}
+
+/** The same for gems of Ruby, which come with Debian's packages. */
+export function lacksGems(...names) {
+  const { status } = spawnSync('ruby', ['-e', names.map((name) => `gem '${name}'`).join(';')], { stdio: 'ignore' });
+  return status !== 0 && `this machine has no Ruby with ${names.join(', ')}`;
 }
 
 function isThere(name) {

@@ -36,7 +36,7 @@ export async function openShop(postgres, { database = 'shop', user = 'owner' } =
 
 /** Writes a block to the file that its first line names in a comment. → the file's path */
 export function save(shop, block) {
-  const [, file] = /^(?:\/\/|#|--) (\S+)\n/.exec(block) ?? assert.fail(`no file is named:\n${block}`);
+  const [, file] = /^(?:\/\/|#|--) (\S+)(?: \(.*\))?\n/.exec(block) ?? assert.fail(`no file is named:\n${block}`);
   shop.write(file, block);
   return file;
 }
@@ -44,12 +44,12 @@ export function save(shop, block) {
 /** Python with Django, as `scripts/setup` installs it. */
 export const PYTHON = fromRoot('.work/django/bin/python');
 
-/** Runs a block's commands, each `npx TOOL …`, `python …` or `ruby …`. → what they said */
+/** Runs a block's commands, each `npx TOOL …`, `python …` or `bin/rails TASK`, whose tasks are Rake's. → what they said */
 export async function shell(shop, block, options) {
   let said = '';
   for (const line of block.trim().split('\n')) {
     const [program, ...args] = line.split(' ');
-    const tool = { npx: () => args.shift(), python: () => PYTHON, ruby: () => '/usr/bin/ruby' }[program]?.();
+    const tool = { npx: () => args.shift(), python: () => PYTHON, 'bin/rails': () => '/usr/bin/rake' }[program]?.();
     assert.ok(tool, line);
     said += await shop.run(tool, args, options);
   }
