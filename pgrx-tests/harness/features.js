@@ -1,13 +1,21 @@
-// What not every Postgres has. Tests that need it are skipped where it is missing: by name, with the reason, and counted.
+// What not every Postgres, or not every machine, has. Tests that need it are skipped where it is missing: by name, with the reason, and
+// counted.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { monitoringProgram } from './monitoring.js';
 import { PG_CONFIG } from './setup.js';
 
 /** For the option `skip` of a test: false, or why it can't run here. Names of extensions and modules, or `xml`. */
 export function lacks(...names) {
   const missing = names.filter((name) => !isThere(name));
   return missing.length > 0 && `this Postgres lacks ${missing.join(', ')}`;
+}
+
+/** The same of programs of Prometheus's, which scripts/setup gets where the release has packages of them. */
+export function lacksPrograms(...names) {
+  const missing = names.filter((name) => !monitoringProgram(name));
+  return missing.length > 0 && `this machine lacks ${missing.join(', ')}`;
 }
 
 function isThere(name) {

@@ -75,6 +75,11 @@ describe('docs/operation.md', () => {
     await closeAll(servers);
   });
 
+  it('shows how to run an exporter and Prometheus: monitoring.test.js does', () => {
+    page.next('sh', 'prometheus-sql-exporter');
+    page.next('yaml', 'scrape_configs');
+  });
+
   it('sizes: finds who holds a snapshot, and needs nothing of its own for processes', async () => {
     await run(page.next('sql', 'max_worker_processes'));
     assert.deepEqual(await run(page.next('sql', 'pg_notification_queue_usage')), ['0']);
