@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import pg from 'pg';
 import { Server } from 'socket.io';
+import { LATEST, listeningConnections, loadAdapter } from './adapters.js';
 import { firstValue, until, within } from './wait.js';
 
 const READY = 'harness:ready';
@@ -31,25 +33,27 @@ export async function untilHearing(session, { io }, { namespace = '/', channelPr
 }
 
 /**
- * The same on an adapter of Postgres, with a pool of its own: { io, url, pool, errors, close() }. `setUp`, a function of
- * { io, pool, createAdapter }, gives it the adapter; without it, the adapter gets `options`. A client is put into the rooms that it
- * asks for.
+ * The same on an adapter of Postgres, with a pool of its own: { io, url, pool, errors, close() }. `connection` and `io` are the pool's
+ * and Socket.IO's options. `setUp`, a function of { io, pool, createAdapter }, gives it the adapter; without it, the adapter gets
+ * `options`. A client is put into the rooms that it asks for.
  */
-export async function startAdapterServer({ createAdapter, pool, options = {}, io: ioOptions, setUp }) {
+export async function startAdapterServer({ version = LATEST, connection, pool = new pg.Pool(connection), options = {}, io: ioOptions, setUp }) {
+  const { createAdapter } = await loadAdapter(version);
   const server = await startBareServer(ioOptions);
   const errors = [];
   const errorHandler = ({ message }) => errors.push(message);
   pool.on('error', errorHandler);
-  // An adapter that fails to listen keeps a connection each time, and the pool would wait for it.
-  const connections = [];
-  pool.on('connect', (connection) => connections.push(connection));
   if (setUp) await setUp({ io: server.io, pool, createAdapter });
   else server.io.adapter(createAdapter(pool, { ...options, errorHandler }));
   server.io.on('connection', (socket) => socket.join(socket.handshake.auth.rooms ?? []));
   const close = async () => {
+    // Queries under way would set timers of the adapter anew after it was closed. In a pool that is full they would never be done.
+    pool.options.max += 2;
+    await pool.query('SELECT');
+    const listening = listeningConnections(version, server.io._nsps.size);
+    await until('the server\'s queries are done', () => pool.waitingCount === 0 && pool.totalCount - pool.idleCount <= listening);
     await server.close();
-    pool.end();
-    await within('its connections ended', Promise.all(connections.map((connection) => connection.end())));
+    await within('the pool ended', pool.end());
   };
   return { ...server, pool, errors, close };
 }

@@ -1,8 +1,6 @@
 // Causes for which only what travels through the table is lost.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import pg from 'pg';
-import { LATEST, loadAdapter } from '../../../harness/adapters.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient, received } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
@@ -16,11 +14,10 @@ const EMIT_ALL = `SELECT sio.sio_emit('/', '{room}', 'short'), sio.sio_emit('/',
 export function attachmentCauses(context) {
   const { page, says } = context;
   describe('only long and binary events are lost', () => {
-    let postgres, admin, createAdapter, server, client;
+    let postgres, admin, server, client;
 
     before(async () => {
       ({ postgres } = context);
-      ({ createAdapter } = await loadAdapter(LATEST));
       await postgres.createDatabase('app');
       admin = await postgres.connect({ database: 'app' });
       await admin.query(`CREATE SCHEMA sio; CREATE EXTENSION socketio_emitter SCHEMA sio; ${serverGrantsIn('sio')}`);
@@ -30,8 +27,7 @@ export function attachmentCauses(context) {
     after(() => admin?.end());
 
     async function start(setUp) {
-      const pool = new pg.Pool({ connectionString: postgres.url({ user: SERVERS_ROLE, database: 'app' }), max: 2 });
-      server = await startAdapterServer({ createAdapter, pool, setUp });
+      server = await startAdapterServer({ connection: { connectionString: postgres.url({ user: SERVERS_ROLE, database: 'app' }), max: 2 }, setUp });
       await untilHearing(admin, server);
       client = await connectClient(server, { rooms: ['room'] });
     }
@@ -61,7 +57,7 @@ export function attachmentCauses(context) {
       const setUp = page.take('js', 'tableName');
       const errors = [];
       const console = { error: ({ message }) => errors.push(message) };
-      await start(({ io, pool }) => evaluate(setUp, { io, pool, createAdapter, console }));
+      await start((bindings) => evaluate(setUp, { ...bindings, console }));
       await admin.query(`REVOKE SELECT ON sio.socket_io_attachments FROM ${SERVERS_ROLE}`);
       server.errors = errors;
       assert.deepEqual(await lost(says('permission denied for table socket_io_attachments')), ['attachments table']);

@@ -1,9 +1,7 @@
 // Causes in the clients, and in what the servers hand to them.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import pg from 'pg';
 import { io as connect } from 'socket.io-client';
-import { loadAdapter } from '../../../harness/adapters.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient, received } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
@@ -104,9 +102,8 @@ socket.onAny((...e)=>console.log(e)); socket.on('connect_error', console.log);
     for (const version of ['0.3.1', '0.4.0', '0.5.0']) {
       const appends = version >= '0.4.0';
       it(`gets ${appends ? 'an argument too many' : 'no other arguments'} with connectionStateRecovery (adapter ${version})`, async () => {
-        const { createAdapter } = await loadAdapter(version);
-        const pool = new pg.Pool({ connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 });
-        const server = await startAdapterServer({ createAdapter, pool, io: { connectionStateRecovery: {} } });
+        const connection = { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 };
+        const server = await startAdapterServer({ version, connection, io: { connectionStateRecovery: {} } });
         await untilHearing(admin, server);
         const client = await join({ rooms: ['customer:1'] }, server);
         // First, as it is not sent while others are on their way.

@@ -1,8 +1,6 @@
 // The four places that an event passes, as the page looks at each.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import pg from 'pg';
-import { LATEST, loadAdapter } from '../../../harness/adapters.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
@@ -19,12 +17,11 @@ export function theWay(context) {
 
     before(async () => {
       ({ postgres, admin } = context);
-      const { createAdapter } = await loadAdapter(LATEST);
-      const pool = new pg.Pool({ connectionString: postgres.url({ user: SERVERS_ROLE }), max: 3 });
       const doctor = page.next('sql', 'sio_doctor()');
       assert.deepEqual((await admin.query(doctor)).rows.map(({ check }) => check), ['servers']);
       const code = page.next('js', 'errorHandler');
-      server = await startAdapterServer({ createAdapter, pool, setUp: ({ io }) => evaluate(code, { io, pool, createAdapter, console }) });
+      const connection = { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 };
+      server = await startAdapterServer({ connection, setUp: (bindings) => evaluate(code, { ...bindings, console }) });
       await untilHearing(admin, server);
       assert.deepEqual((await admin.query(doctor)).rows, []);
       client = await connectClient(server, { rooms: ['customer:1'] });
