@@ -77,13 +77,19 @@ export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], 
 
 /** A running hot standby that streams from `primary`. */
 export async function startStandby(primary, { name = 'standby', conf = {} } = {}) {
+  const cluster = await takeBackup(primary, { name, args: ['--write-recovery-conf'] });
+  await cluster.configure(conf);
+  await cluster.start();
+  return cluster;
+}
+
+/** A server that isn't running, whose data is a base backup of `primary`. */
+export async function takeBackup(primary, { name, args = [] }) {
   const cluster = new Cluster(name, await freePort(), primary.bin);
   cluster.emptyData();
   await asServerUser(primary.bin, 'pg_basebackup', [
-    '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--write-recovery-conf', '--checkpoint=fast', '--no-sync',
+    '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--checkpoint=fast', '--no-sync', ...args,
   ]);
-  await cluster.configure(conf);
-  await cluster.start();
   return cluster;
 }
 
