@@ -136,6 +136,16 @@ describe('sio_doctor', () => {
     await admin.query('DROP TABLE watched');
   });
 
+  it('shows a watch with a problem', async () => {
+    await admin.query(`CREATE TABLE watched (id int, gone int); SELECT sio_watch('watched', '{$gone}', name => 'broken');
+      ALTER EVENT TRIGGER sio_dropped DISABLE; ALTER TABLE watched DROP COLUMN gone; ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS`);
+    const { watches } = await wrong(['watches']);
+    assert.match(watches.detail, /^1: broken on public\.watched: .*refers to column "gone"/);
+    await admin.query(`SELECT sio_watch('watched', '{$id}', name => 'broken')`);
+    await wrong([]);
+    await admin.query('DROP TABLE watched');
+  });
+
   it('shows that library and SQL are of different versions', async () => {
     await admin.query(`UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'socketio_emitter'`);
     await wrong(['versions']);
