@@ -5,6 +5,9 @@
 \set plant `base64 -w 0 photos/plant.png`
 \set clock `base64 -w 0 photos/clock.png`
 
+-- A thousand of the same, for changes of many rows.
+INSERT INTO orders (customer_id, item) SELECT 1 + n % 2, 'Postcard' FROM generate_series(1, 1000) n;
+
 INSERT INTO orders (customer_id, item, quantity, status, photo) VALUES
     (1, 'Desk lamp',      1, 'shipped', decode(:'lamp', 'base64')),
     (2, 'Notebook',       3, 'shipped', decode(:'book', 'base64')),

@@ -17,7 +17,8 @@ SELECT sio_watch('orders',
     rooms => '{customer:$customer_id}', event => 'order:$op', left_event => 'order:left',
     except_columns => '{photo}', level => 'statement');
 
--- Photos travel as bytes, not as text in JSON, and only when they are new to the customer.
+-- Photos travel as bytes, not as text in JSON, and only when they are new to the customer. As the watch's events do, this one names
+-- its transaction.
 --
 -- SECURITY DEFINER: whoever may change an order causes this event, and needs no right to send others. Such a
 -- function fixes its search_path, or its callers could put their own operators in the way.
@@ -28,7 +29,8 @@ CREATE FUNCTION emit_photo() RETURNS trigger
 AS $$
 BEGIN
     PERFORM sio_emit('/', ARRAY['customer:' || NEW.customer_id], 'order:photo',
-                     jsonb_build_object('id', NEW.id, 'photo', sio_buffer(0)), binaries => ARRAY[NEW.photo]);
+                     jsonb_build_object('id', NEW.id, 'photo', sio_buffer(0), 'xid', pg_current_xact_id()::text),
+                     binaries => ARRAY[NEW.photo]);
     RETURN NULL; -- ignored, as the row is stored already
 END;
 $$;

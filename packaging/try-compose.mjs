@@ -1,8 +1,9 @@
 // node try-compose.mjs COMPOSE.json BINDIR: what compose.yaml says, without Docker.
 //
-// Starts its Postgres and its servers as processes of one machine: with its commands, environment and initial SQL, in its order. Only
-// addresses differ: the host `postgres` is 127.0.0.1, and a server listens on the port that it would publish. Then a row is inserted, and
-// a client of each server has to receive the event. It runs where Postgres with the extension, and the demo, are installed.
+// Starts its Postgres and the demo as processes of one machine: with its commands, environment and initial SQL, in its order. Only
+// addresses differ: the host `postgres` is 127.0.0.1, and the demo listens on the port that it would publish. Then a row is inserted as the
+// page does it, and a client of each of the two Socket.IO servers has to receive the event. It runs where Postgres with the extension, and
+// the demo, are installed.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +11,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const [composeFile, bindir] = process.argv.slice(2);
-const { services: { postgres, ...servers } } = JSON.parse(readFileSync(composeFile, 'utf8'));
+const { services: { postgres, ...others } } = JSON.parse(readFileSync(composeFile, 'utf8'));
 const home = mkdtempSync('/tmp/compose.'); // the path of a socket may have 107 bytes only
 const data = path.join(home, 'data');
 const databasePort = '15432';
@@ -54,21 +55,21 @@ function startPostgres() {
   return database;
 }
 
-function startServer({ environment, ports: [published] }) {
+function startDemo({ environment, ports: [published] }) {
   const port = typeof published === 'string' ? published.split(':')[1] : published.published;
   const url = new URL(environment.DATABASE_URL);
   assert.equal(url.hostname, 'postgres');
   const env = { ...environment, PORT: String(port), DATABASE_URL: `postgres://${url.username}@127.0.0.1:${databasePort}${url.pathname}` };
   // As Dockerfile.demo does it, in its folder.
-  running.push(spawn('node', ['server.js'], { cwd: '/demo', env: { ...process.env, ...env }, stdio: 'inherit' }));
+  running.push(spawn('node', ['show.js'], { cwd: '/demo', env: { ...process.env, ...env }, stdio: 'inherit' }));
   return `http://127.0.0.1:${port}`;
 }
 
 /** A client of customer 1 that polls: the events that have come. Socket.IO's own client is no dependency of the demo. */
-async function connect(url) {
+async function connect(url, client) {
   const packets = [];
   const ask = async (sid, body) => {
-    const response = await fetch(`${url}/socket.io/?EIO=4&transport=polling${sid ? `&sid=${sid}` : ''}`, body && { method: 'POST', body });
+    const response = await fetch(`${url}/socket.io/?EIO=4&transport=polling&client=${client}${sid ? `&sid=${sid}` : ''}`, body && { method: 'POST', body });
     assert.equal(response.status, 200);
     return (await response.text()).split('\x1e');
   };
@@ -93,24 +94,26 @@ async function connect(url) {
 
 try {
   const database = startPostgres();
-  const urls = Object.values(servers).map(startServer);
-  assert.equal(urls.length, 2);
+  assert.deepEqual(Object.keys(others), ['demo']);
+  const url = startDemo(others.demo);
   await until('both servers listen to Postgres', () =>
     psql('-d', database, '-c', `SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN "socket.io#/"' AND state = 'idle'`).trim() === '2');
-  for (const url of urls) {
-    const page = await until(`${url} has the page`, () => fetch(url).catch(() => undefined));
-    assert.match(await page.text(), /<html/);
-  }
-  const clients = await Promise.all(urls.map(connect));
-  psql('-d', database, '-c', `INSERT INTO orders (customer_id, item) VALUES (1, 'a book')`);
+  const page = await until(`${url} has the page`, () => fetch(url).catch(() => undefined));
+  assert.match(await page.text(), /<html/);
+  // The demo shares out clients, so these are with one server each.
+  const clients = [await connect(url, 'one'), await connect(url, 'two')];
+  const headers = { 'Content-Type': 'application/json' };
+  const body = JSON.stringify({ sql: `INSERT INTO orders (customer_id, item) VALUES (1, 'a book')`, run: 'x' });
+  const answer = await (await fetch(`${url}/show/run`, { method: 'POST', headers, body })).json();
+  assert.equal(answer.commands?.[0]?.count, 1, JSON.stringify(answer));
   for (const [number, packets] of clients.entries()) {
     await until('the event has arrived', () => packets.some((packet) => packet.includes('"order:insert"') && packet.includes('a book')));
-    console.log(`ok - a client of ${urls[number]} received order:insert`);
+    console.log(`ok - client ${number + 1} of ${url} received order:insert`);
   }
   assert.equal(psql('-d', database, '-c', 'SHOW shared_preload_libraries').trim(), 'socketio_emitter');
   console.log('ok - the library is preloaded');
 } finally {
-  for (const server of running) server.kill();
+  for (const demo of running) demo.kill();
   try {
     run('pg_ctl', ['stop', '--pgdata', data, '--mode=immediate'], { stdio: 'ignore' });
   } finally {

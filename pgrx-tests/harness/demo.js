@@ -7,9 +7,23 @@ import { until } from './wait.js';
 /** The example's folder, where psql runs its files: they name photos from there. */
 export const DEMO = fromRoot('demo');
 
+/** Of its Postgres. Queued delivery needs the library preloaded; the clients are there before anything is queued, and need no delay. */
+export const POSTGRES_CONF = { shared_preload_libraries: 'socketio_emitter', 'socketio_emitter.restart_delay': 0 };
+
+/**
+ * From now on commits wait for a flush, as on a machine that must not lose any: here one of 2 ms, whatever the disk. Without it the
+ * demo's load would show no difference between NOTIFY and the queue. From the start on, it would make all that is created here slow.
+ */
+export async function makeCommitsFlush(postgres) {
+  for (const [name, value] of Object.entries({ fsync: 'on', commit_delay: 2000, commit_siblings: 0 })) {
+    await psql(postgres, `ALTER SYSTEM SET ${name} = ${value}`);
+  }
+  await psql(postgres, 'SELECT pg_reload_conf()');
+}
+
 /** Creates the extension and the table, with what is ordered already. */
 export async function createOrders(postgres) {
-  for (const file of ['schema.sql', 'show-sql.sql', 'orders.sql']) await psql(postgres, await sqlOf(file));
+  for (const file of ['schema.sql', 'show/show.sql', 'orders.sql']) await psql(postgres, await sqlOf(file));
 }
 
 /** The text of an SQL file of the demo. */

@@ -2,8 +2,9 @@
 // ONCE=1 until the event has arrived. On PORT, if it is given; else on 3000, or on a free port if that is taken.
 import { once } from 'node:events';
 import { io } from 'socket.io-client';
-import { portFrom, Refusal, startServer } from '../../demo/app.js';
-import { createOrders, psql, sqlOf, untilListening } from './demo.js';
+import { portFrom, Refusal } from '../../demo/listen.js';
+import { startShow } from '../../demo/show/start.js';
+import { createOrders, makeCommitsFlush, POSTGRES_CONF, psql, sqlOf, untilListening } from './demo.js';
 import { startPostgres } from './postgres.js';
 import { within } from './wait.js';
 
@@ -27,22 +28,23 @@ async function main() {
   const port = portFrom(process.env.PORT);
 
   step('starting a private Postgres');
-  const postgres = await startPostgres({ name: 'demo' });
+  const postgres = await startPostgres({ name: 'demo', conf: POSTGRES_CONF });
   running.push({ close: () => postgres.stop() });
 
   step('creating the extension and a table, and making it live (demo/schema.sql)');
   await createOrders(postgres);
 
-  step('starting a Socket.IO server with @socket.io/postgres-adapter');
-  const server = await startServer(postgres.url(), port);
-  running.push(server);
-  await untilListening(postgres);
+  step('starting two Socket.IO servers with @socket.io/postgres-adapter, and the page');
+  const show = await startShow(postgres.url(), port);
+  running.push(show);
+  await untilListening(postgres, { servers: 2 });
 
-  step(`connecting a client to ${server.url} as customer ${CUSTOMER}`);
-  const client = io(server.url, { auth: { customer: CUSTOMER } });
+  step(`connecting a client to ${show.url} as customer ${CUSTOMER}`);
+  const client = io(show.url, { auth: { customer: CUSTOMER } });
   running.push(client);
   await within('the client is connected', once(client, 'connect'));
   client.onAny((event, ...args) => {
+    if (event.startsWith('show:')) return; // for the page
     console.log(`        client received  ${event}  ${args.map((arg) => JSON.stringify(arg)).join('  ')}`);
   });
 
@@ -57,7 +59,8 @@ async function main() {
     step('the event has arrived, stopping');
     return;
   }
-  step(`serving until Ctrl-C. Open  ${server.url}  and, in another terminal in the folder demo, try:`);
+  await makeCommitsFlush(postgres);
+  step(`serving until Ctrl-C. Open  ${show.url}  or, in another terminal in the folder demo, try:`);
   console.log(`\npsql ${postgres.url()}\n\n${await sqlOf('try.sql')}`);
   await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
   console.log();

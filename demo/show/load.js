@@ -1,0 +1,102 @@
+// Load for the plot: so many connections that commit one short transaction after the other, each with one event. Bounded in time and
+// in number, and one at a time for all pages.
+import { EventEmitter } from 'node:events';
+import pg from 'pg';
+
+export const CONNECTIONS = 16;
+const SECONDS = 20;
+const SAMPLE = 250; // milliseconds
+
+/** Emits `sample` with { mode, rate (commits per second), queued }, and `change` when it starts or ends. */
+export class Load extends EventEmitter {
+  #connectionString;
+  #pool;
+  #delivery;
+  #run; // what runs now
+  /** What Postgres waits at each flush of its log, if it was told to: milliseconds. */
+  flush = 0;
+  /** Why the last one ended early, or null. */
+  error = null;
+
+  constructor(connectionString, pool, delivery) {
+    super();
+    this.#connectionString = connectionString;
+    this.#pool = pool;
+    this.#delivery = delivery;
+  }
+
+  get isRunning() {
+    return this.#run !== undefined;
+  }
+
+  /** Resolves when it has begun. Does nothing if it runs. */
+  async start({ seconds = SECONDS } = {}) {
+    if (this.#run) return;
+    const run = { isOver: false, commits: 0, clients: [] };
+    this.#run = run;
+    this.error = null;
+    this.emit('change');
+    try {
+      const { rows: [{ delay }] } = await this.#pool.query(`SELECT current_setting('commit_delay')::int AS delay`);
+      this.flush = delay / 1000;
+      const clients = Array.from({ length: CONNECTIONS }, () => this.#connect(run));
+      run.clients = await Promise.all(clients);
+    } catch (error) {
+      this.error = error.message;
+      return this.#end(run);
+    }
+    run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), Math.min(seconds, SECONDS) * 1000)];
+    run.sampledAt = performance.now();
+    run.work = run.clients.map((client, i) => this.#commit(run, client, i + 1).catch((error) => {
+      if (run.isOver) return;
+      this.error = error.message;
+      this.#end(run);
+    }));
+  }
+
+  /** Resolves when no connection of it is left. */
+  async stop() {
+    if (this.#run) await this.#end(this.#run);
+  }
+
+  async #connect(run) {
+    const client = new pg.Client({ connectionString: this.#connectionString, application_name: 'demo load', connectionTimeoutMillis: 5_000 });
+    client.on('error', () => {}); // its query fails, too
+    await client.connect();
+    if (run.isOver) await client.end();
+    return client;
+  }
+
+  // Each connection has a row of its own: what they wait for is the commit, and not each other's lock.
+  async #commit(run, client, id) {
+    let mode;
+    while (!run.isOver) {
+      if (mode !== this.#delivery.mode) {
+        mode = this.#delivery.mode;
+        await client.query(`SET socketio_emitter.delivery = ${mode}`);
+      }
+      await client.query({ name: 'count', text: 'UPDATE show.load SET count = count + 1 WHERE id = $1', values: [id] });
+      run.commits += 1;
+    }
+  }
+
+  async #sample(run) {
+    const now = performance.now();
+    const { mode } = this.#delivery;
+    const rate = Math.round((run.commits * 1000) / (now - run.sampledAt));
+    run.sampledAt = now;
+    run.commits = 0;
+    const queued = await this.#delivery.queued().catch(() => 0);
+    if (!run.isOver) this.emit('sample', { mode, rate, queued });
+  }
+
+  async #end(run) {
+    if (run.isOver) return run.ended;
+    run.isOver = true;
+    run.timers?.forEach((timer) => clearTimeout(timer));
+    run.ended = Promise.allSettled(run.work ?? []).then(() => Promise.allSettled(run.clients.map((client) => client.end())));
+    await run.ended;
+    this.#run = undefined;
+    this.emit('change');
+  }
+}
