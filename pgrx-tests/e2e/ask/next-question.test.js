@@ -146,6 +146,28 @@ describe('the next question of a session', () => {
     assert.notEqual(await idle(), pid);
   });
 
+  it('is asked though the process of the last one still waits for a lock on the attachments table', async () => {
+    const { rows: [{ channel }] } = await admin.query(`SELECT channel FROM sio_encode('/fake', '{}', 'e')`);
+    const [fake, locker] = await Promise.all([postgres.connect(), postgres.connect()]);
+    const says = (message) => fake.query('SELECT pg_notify($1, $2)', [channel, JSON.stringify({ uid: 'fake', ...message })]);
+    fake.on('notification', async ({ payload }) => {
+      const { type, data } = JSON.parse(payload);
+      if (type !== 7) return;
+      await fake.query('BEGIN');
+      await says({ type: 8, data: { requestId: data.requestId, sockets: [{ id: 's', rooms: [] }] } });
+      await says({ type: 8, attachmentId: '1' });
+      await fake.query('COMMIT');
+    });
+    await fake.query(`LISTEN ${fake.escapeIdentifier(channel)}`);
+    await locker.query('BEGIN; LOCK socket_io_attachments');
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(await ask(`SELECT sio_is_online('/fake', '{a}', '5 s') AS online`), [{ online: true }]);
+    }
+    await untilNothingIsLeft(admin);
+    await locker.query('ROLLBACK');
+    await Promise.all([fake.end(), locker.end()]);
+  });
+
   it('is asked when the extension was dropped and created meanwhile', async () => {
     await postgres.createDatabase('renewed');
     const session = await postgres.connect({ database: 'renewed' });
