@@ -80,13 +80,15 @@ describe('docs/operation.md', () => {
   it('shows how to run an exporter and Prometheus: monitoring.test.js does', () => {
     page.next('sh', 'prometheus-sql-exporter');
     page.next('yaml', 'scrape_configs');
+    page.next('promql', 'delivered_total');
   });
 
   it('sizes: finds who holds a snapshot, and needs nothing of its own for processes', async () => {
     await run(page.next('sql', 'max_worker_processes'));
     assert.deepEqual(await run(page.next('sql', 'pg_notification_queue_usage')), ['0']);
     const holder = await postgres.connect({ user: 'app' });
-    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()');
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+    await admin.query('SELECT txid_current()'); // later snapshots are of a later moment
     const other = await postgres.connect();
     await other.query(`BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'forgotten'`);
     await admin.query(`SELECT pg_create_physical_replication_slot('standby', true)`);
