@@ -1,5 +1,5 @@
 // The load, the switch between NOTIFY and the queue, and the plot of commits per second.
-import { announce, ask, create, find } from './dom.js';
+import { announce, ask, create, find, highlighted } from './dom.js';
 
 const SAMPLES = 80; // shown: 20 seconds of them
 const HEIGHT = 180;
@@ -26,6 +26,7 @@ export class LoadPanel {
       if (input.value === 'queue') input.disabled = Boolean(why);
     }
     const told = find('#delivery-why');
+    find('#load-sql').replaceChildren(...highlighted(`SET socketio_emitter.delivery = '${mode}';\nUPDATE show.load SET count = count + 1 WHERE id = 1;`));
     const waits = flush > 0 ? `Here Postgres waits ${flush} ms at each flush (commit_delay), as a disk in a network would have it.` : '';
     told.textContent = error ? `The load ended: ${error}.` : why ?? waits;
     told.hidden = told.textContent === '';

@@ -69,15 +69,22 @@ export class Front {
 
   /** A client names itself in the query, so that what it asks reaches one server, and the page can tell which. */
   #place(request, useless) {
-    const client = new URL(request.url, 'http://front').searchParams.get('client')?.slice(0, 100) ?? request.socket.remoteAddress;
+    const query = new URL(request.url, 'http://front').searchParams;
+    const client = query.get('client')?.slice(0, 100) ?? request.socket.remoteAddress;
     const known = this.#servers.get(this.#places.get(client));
-    const server = known?.state === 'running' && !useless?.has(known.name) ? known : this.#servers.choose(useless);
-    if (server) {
+    const server = known?.state === 'running' && !useless?.has(known.name) ? known : this.#choose(useless);
+    if (server && query.has('EIO')) { // Socket.IO's, not a photo
       this.#places.delete(client);
       this.#places.set(client, server.name);
       if (this.#places.size > 1_000) this.#places.delete(this.#places.keys().next().value);
     }
     return { client, server };
+  }
+
+  // Of those that run, the one that has the fewest clients.
+  #choose(useless) {
+    const clients = (name) => [...this.#places.values()].filter((place) => place === name).length;
+    return this.#servers.running.filter(({ name }) => !useless?.has(name)).sort((one, other) => clients(one.name) - clients(other.name))[0];
   }
 
   #forward(request, response) {
@@ -119,6 +126,7 @@ export class Front {
     });
     socket.once('close', () => {
       target.destroy();
+      this.#places.delete(client);
       if (server.clients.delete(client)) this.#servers.changed();
     });
   }

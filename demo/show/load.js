@@ -31,7 +31,7 @@ export class Load extends EventEmitter {
 
   /** Resolves when it has begun. Does nothing if it runs. */
   async start({ seconds = SECONDS } = {}) {
-    if (this.#run) return;
+    if (this.#run) return undefined;
     const run = { isOver: false, commits: 0, clients: [] };
     this.#run = run;
     this.error = null;
@@ -39,12 +39,12 @@ export class Load extends EventEmitter {
     try {
       const { rows: [{ delay }] } = await this.#pool.query(`SELECT current_setting('commit_delay')::int AS delay`);
       this.flush = delay / 1000;
-      const clients = Array.from({ length: CONNECTIONS }, () => this.#connect(run));
-      run.clients = await Promise.all(clients);
+      await Promise.all(Array.from({ length: CONNECTIONS }, () => this.#connect(run)));
     } catch (error) {
       this.error = error.message;
       return this.#end(run);
     }
+    if (run.isOver) return undefined;
     run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), Math.min(seconds, SECONDS) * 1000)];
     run.sampledAt = performance.now();
     run.work = run.clients.map((client, i) => this.#commit(run, client, i + 1).catch((error) => {
@@ -52,6 +52,7 @@ export class Load extends EventEmitter {
       this.error = error.message;
       this.#end(run);
     }));
+    return undefined;
   }
 
   /** Resolves when no connection of it is left. */
@@ -62,9 +63,8 @@ export class Load extends EventEmitter {
   async #connect(run) {
     const client = new pg.Client({ connectionString: this.#connectionString, application_name: 'demo load', connectionTimeoutMillis: 5_000 });
     client.on('error', () => {}); // its query fails, too
+    run.clients.push(client);
     await client.connect();
-    if (run.isOver) await client.end();
-    return client;
   }
 
   // Each connection has a row of its own: what they wait for is the commit, and not each other's lock.
