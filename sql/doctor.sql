@@ -147,7 +147,7 @@ BEGIN
         FROM %s.sio_watches w$$, home) INTO count, names;
     ok := names IS NULL;
     detail := format('%s%s', count, coalesce(': ' || names, ''));
-    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger.' END;
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger; sio_watch() with what the table has now replaces a watch with a problem.' END;
     RETURN NEXT;
 
     "check" := 'versions';

@@ -13,7 +13,7 @@ BEGIN
             JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
                 AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
             JOIN (
-                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'FUNCTION' AS kind, proowner AS owner,
+                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'ROUTINE' AS kind, proowner AS owner,
                     oid::pg_catalog.regprocedure::pg_catalog.text AS name,
                     coalesce(proacl, pg_catalog.acldefault('f', proowner)) AS acl
                 FROM pg_catalog.pg_proc
@@ -39,7 +39,9 @@ GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _si
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;
--- and for what the event triggers call, which run with the privileges of who alters a table. Nobody else can call them: values
--- of pg_ddl_command exist in event triggers only, and there alone Postgres tells what was dropped.
+-- for the procedure that calls sio_emit with the privileges of who calls it,
+GRANT EXECUTE ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) TO PUBLIC;
+-- and for what the event triggers call, which run with the privileges of who alters a table. Values of pg_ddl_command exist in event
+-- triggers only, and there alone Postgres tells what was dropped; what a trigger depends on is recorded once, whoever asks for it.
 GRANT USAGE ON SCHEMA _sio TO PUBLIC;
-GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command), _sio.protect(oid) TO PUBLIC;

@@ -13,7 +13,14 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    IF TG_EVENT = 'ddl_command_end' THEN
+    IF TG_EVENT = 'ddl_command_start' THEN
+        -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
+        -- depends on this function, too; and before one is made, it is told of all others.
+        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
+            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
+            WHERE p.proname = 'sio_emit_changes';
+        END IF;
+    ELSIF TG_EVENT = 'ddl_command_end' THEN
         PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
     ELSE
         -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
@@ -37,8 +44,15 @@ CREATE EVENT TRIGGER sio_altered ON ddl_command_end
         'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+-- Commands that drop what functions and filters refer to, or make a trigger.
+CREATE EVENT TRIGGER sio_begun ON ddl_command_start
+    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
+        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
+    EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
 COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+COMMENT ON EVENT TRIGGER sio_begun IS 'Tells Postgres what watches of socketio_emitter depend on, where it has not been told';
 -- Dependencies hold in replicas, too.
 ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;

@@ -1,3 +1,23 @@
+-- sio_watch and sio_unwatch get further parameters, so they are dropped and made anew. What depends on them (an SQL function with
+-- BEGIN ATOMIC) would keep on calling what was dropped: Postgres refuses that, in terms that help nobody.
+DO $block$
+DECLARE
+    depending text;
+BEGIN
+    SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, 0), ', ') INTO depending
+    FROM pg_catalog.pg_depend d
+    WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+        AND d.refobjid OPERATOR(pg_catalog.=) ANY (ARRAY[
+            '@extschema@.sio_watch(regclass, text[], text, text, text, text[], text[], text, text, text[], text, text, integer)',
+            '@extschema@.sio_unwatch(regclass, text)']::pg_catalog.regprocedure[]::pg_catalog.oid[]);
+    IF depending IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot update socketio_emitter to 0.5.0 because other objects depend on sio_watch or sio_unwatch: %', depending
+            USING ERRCODE = 'dependent_objects_still_exist',
+                HINT = 'Drop them, run ALTER EXTENSION socketio_emitter UPDATE, and create them again: these functions get further parameters. pg_get_functiondef() returns a function''s definition.';
+    END IF;
+END
+$block$;
+
 -- The types of what clients receive.
 
 CREATE  FUNCTION "sio_typescript"(
@@ -8,6 +28,24 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'sio_typescript_wrapper';
 COMMENT ON FUNCTION sio_typescript(text) IS
     'Returns a TypeScript module with the events that the live tables of a namespace send';
+
+-- sio_emit with a payload of type json: row_to_json() and json_build_object() return one.
+--
+-- A procedure, so that the function's name stays unique, by which it is granted. Called as a function it is an error whose hint says
+-- what works, CALL. Where the payload is a literal, NULL or a parameter of no type yet, Postgres chooses the function: for texts of any
+-- type it prefers text to a domain (func_select_candidate in src/backend/parser/parse_func.c). The domain is over varchar because a
+-- "char" has no implicit cast to that.
+CREATE DOMAIN _sio.namespace AS pg_catalog.varchar;
+COMMENT ON DOMAIN _sio.namespace IS 'Has Postgres prefer the function sio_emit to the procedure';
+CREATE PROCEDURE @extschema@.sio_emit(
+    ns _sio.namespace, rooms pg_catalog.text[], event pg_catalog.text, payload pg_catalog.json,
+    except_rooms pg_catalog.text[] DEFAULT '{}', "volatile" pg_catalog.bool DEFAULT false,
+    compress pg_catalog.bool DEFAULT NULL, binaries pg_catalog.bytea[] DEFAULT '{}'
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $procedure$
+    SELECT @extschema@.sio_emit(ns::pg_catalog.text, rooms, event, payload::pg_catalog.jsonb, except_rooms, "volatile", compress, binaries);
+$procedure$;
+COMMENT ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) IS
+    'Like the function sio_emit, with a payload of type json; it needs EXECUTE on that';
 
 -- A schema that moves.
 
@@ -39,6 +77,13 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
 
+CREATE  FUNCTION _sio."protect"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS VOID
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_protect_wrapper';
+
 -- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
 --
 -- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
@@ -54,7 +99,14 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    IF TG_EVENT = 'ddl_command_end' THEN
+    IF TG_EVENT = 'ddl_command_start' THEN
+        -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
+        -- depends on this function, too; and before one is made, it is told of all others.
+        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
+            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
+            WHERE p.proname = 'sio_emit_changes';
+        END IF;
+    ELSIF TG_EVENT = 'ddl_command_end' THEN
         PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
     ELSE
         -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
@@ -78,15 +130,23 @@ CREATE EVENT TRIGGER sio_altered ON ddl_command_end
         'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+-- Commands that drop what functions and filters refer to, or make a trigger.
+CREATE EVENT TRIGGER sio_begun ON ddl_command_start
+    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
+        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
+    EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
 COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+COMMENT ON EVENT TRIGGER sio_begun IS 'Tells Postgres what watches of socketio_emitter depend on, where it has not been told';
 -- Dependencies hold in replicas, too.
 ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;
 
 -- Nobody can call the new functions, whatever the database's default privileges say, but for what sio_watches and the event
--- triggers call: these run with the privileges of who alters a table. Values of pg_ddl_command exist in event triggers only, and
--- there alone Postgres tells what was dropped.
+-- triggers call, which run with the privileges of who alters a table, and the procedure that calls sio_emit with those of who calls
+-- it. Values of pg_ddl_command exist in event triggers only, and there alone Postgres tells what was dropped; what a trigger depends
+-- on is recorded once, whoever asks for it.
 DO $block$
 DECLARE
     held record;
@@ -100,16 +160,18 @@ BEGIN
         FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
         WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY['@extschema@.sio_check()', '@extschema@.sio_typescript(text)',
                 '_sio.problem(oid)', '_sio.altered(pg_ddl_command)',
-                '_sio.dropped(pg_ddl_command)', '_sio.follow_schema()']::pg_catalog.regprocedure[]::pg_catalog.oid[])
+                '_sio.dropped(pg_ddl_command)', '_sio.protect(oid)', '_sio.follow_schema()',
+                '@extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[])']::pg_catalog.regprocedure[]::pg_catalog.oid[])
             AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', held.function, held.grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM %s', held.function, held.grantee);
     END LOOP;
 END
 $block$;
 GRANT EXECUTE ON FUNCTION _sio.problem(oid) TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) TO PUBLIC;
 GRANT USAGE ON SCHEMA _sio TO PUBLIC;
-GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command), _sio.protect(oid) TO PUBLIC;
 
 -- Live tables: further parameters, which sio_watches shows. Watches that are there stay as they are: what their triggers don't
 -- declare, they don't do.
@@ -513,7 +575,7 @@ BEGIN
         FROM %s.sio_watches w$$, home) INTO count, names;
     ok := names IS NULL;
     detail := format('%s%s', count, coalesce(': ' || names, ''));
-    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger.' END;
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger; sio_watch() with what the table has now replaces a watch with a problem.' END;
     RETURN NEXT;
 
     "check" := 'versions';

@@ -565,59 +565,39 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
+-- src/lib.rs
+-- requires:
+--   api::_sio
+--   api::emit::sio_emit
+
+-- sio_emit with a payload of type json: row_to_json() and json_build_object() return one.
+--
+-- A procedure, so that the function's name stays unique, by which it is granted. Called as a function it is an error whose hint says
+-- what works, CALL. Where the payload is a literal, NULL or a parameter of no type yet, Postgres chooses the function: for texts of any
+-- type it prefers text to a domain (func_select_candidate in src/backend/parser/parse_func.c). The domain is over varchar because a
+-- "char" has no implicit cast to that.
+CREATE DOMAIN _sio.namespace AS pg_catalog.varchar;
+COMMENT ON DOMAIN _sio.namespace IS 'Has Postgres prefer the function sio_emit to the procedure';
+CREATE PROCEDURE @extschema@.sio_emit(
+    ns _sio.namespace, rooms pg_catalog.text[], event pg_catalog.text, payload pg_catalog.json,
+    except_rooms pg_catalog.text[] DEFAULT '{}', "volatile" pg_catalog.bool DEFAULT false,
+    compress pg_catalog.bool DEFAULT NULL, binaries pg_catalog.bytea[] DEFAULT '{}'
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $procedure$
+    SELECT @extschema@.sio_emit(ns::pg_catalog.text, rooms, event, payload::pg_catalog.jsonb, except_rooms, "volatile", compress, binaries);
+$procedure$;
+COMMENT ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) IS
+    'Like the function sio_emit, with a payload of type json; it needs EXECUTE on that';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/doctor.rs
--- socketio_emitter::api::doctor::attachments_table
-CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
-	"relation" oid,  /* Option < Oid > */
-	"problem" text,  /* Option < TextResult > */
-	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -646,6 +626,40 @@ CREATE  FUNCTION _sio."declaration"(
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::protect
+CREATE  FUNCTION _sio."protect"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_protect_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -711,25 +725,22 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
+VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -737,6 +748,7 @@ AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 -- requires:
 --   api::schema::_sio_altered
 --   api::schema::_sio_dropped
+--   api::schema::_sio_protect
 
 -- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
 --
@@ -753,7 +765,14 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    IF TG_EVENT = 'ddl_command_end' THEN
+    IF TG_EVENT = 'ddl_command_start' THEN
+        -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
+        -- depends on this function, too; and before one is made, it is told of all others.
+        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
+            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
+            WHERE p.proname = 'sio_emit_changes';
+        END IF;
+    ELSIF TG_EVENT = 'ddl_command_end' THEN
         PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
     ELSE
         -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
@@ -777,11 +796,43 @@ CREATE EVENT TRIGGER sio_altered ON ddl_command_end
         'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+-- Commands that drop what functions and filters refer to, or make a trigger.
+CREATE EVENT TRIGGER sio_begun ON ddl_command_start
+    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
+        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
+    EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
 COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+COMMENT ON EVENT TRIGGER sio_begun IS 'Tells Postgres what watches of socketio_emitter depend on, where it has not been told';
 -- Dependencies hold in replicas, too.
 ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1129,7 +1180,7 @@ BEGIN
         FROM %s.sio_watches w$$, home) INTO count, names;
     ok := names IS NULL;
     detail := format('%s%s', count, coalesce(': ' || names, ''));
-    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger.' END;
+    hint := CASE WHEN ok THEN NULL ELSE 'See sio_watches. ALTER TABLE ... ENABLE TRIGGER enables a trigger; sio_watch() with what the table has now replaces a watch with a problem.' END;
     RETURN NEXT;
 
     "check" := 'versions';
@@ -1161,7 +1212,7 @@ BEGIN
             JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
                 AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
             JOIN (
-                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'FUNCTION' AS kind, proowner AS owner,
+                SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS catalog, oid, 'ROUTINE' AS kind, proowner AS owner,
                     oid::pg_catalog.regprocedure::pg_catalog.text AS name,
                     coalesce(proacl, pg_catalog.acldefault('f', proowner)) AS acl
                 FROM pg_catalog.pg_proc
@@ -1187,9 +1238,11 @@ GRANT EXECUTE ON FUNCTION _sio.worker(), _sio.waiting(), _sio.attachments(), _si
 GRANT SELECT ON @extschema@.sio_status TO pg_monitor;
 -- for what sio_watches calls, so that SELECT on it is all that it takes to read it,
 GRANT EXECUTE ON FUNCTION _sio.declaration(bytea), _sio.problem(oid) TO PUBLIC;
--- and for what the event triggers call, which run with the privileges of who alters a table. Nobody else can call them: values
--- of pg_ddl_command exist in event triggers only, and there alone Postgres tells what was dropped.
+-- for the procedure that calls sio_emit with the privileges of who calls it,
+GRANT EXECUTE ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) TO PUBLIC;
+-- and for what the event triggers call, which run with the privileges of who alters a table. Values of pg_ddl_command exist in event
+-- triggers only, and there alone Postgres tells what was dropped; what a trigger depends on is recorded once, whoever asks for it.
 GRANT USAGE ON SCHEMA _sio TO PUBLIC;
-GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION _sio.altered(pg_ddl_command), _sio.dropped(pg_ddl_command), _sio.protect(oid) TO PUBLIC;
 /* </end connected objects> */
 

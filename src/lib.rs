@@ -58,6 +58,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
+    "../sql/json.sql",
+    name = "json",
+    requires = [api::_sio, api::emit::sio_emit]
+);
+extension_sql_file!(
     "../sql/watches.sql",
     name = "watches",
     requires = [
@@ -69,7 +74,11 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/schema.sql",
     name = "schema",
-    requires = [api::schema::_sio_altered, api::schema::_sio_dropped]
+    requires = [
+        api::schema::_sio_altered,
+        api::schema::_sio_dropped,
+        api::schema::_sio_protect
+    ]
 );
 extension_sql_file!(
     "../sql/queue.sql",

@@ -6,6 +6,7 @@ import { benchBacklog } from './queue-backlog.js';
 import { benchLatency } from './queue-latency.js';
 import { benchSnapshot } from './queue-snapshot.js';
 import { benchThroughput } from './queue-throughput.js';
+import { benchWork } from './queue-work.js';
 
 /** A server with the worker, that flushes as one in production does, and with memory for the largest backlog. */
 async function startQueueing(conf = {}) {
@@ -21,8 +22,8 @@ async function startQueueing(conf = {}) {
   return { cluster, client };
 }
 
-export async function benchQueue({ parts = ['throughput', 'latency', 'backlog', 'snapshot'] } = {}) {
-  const all = { throughput: benchThroughput, latency: benchLatency, backlog: benchBacklog, snapshot: benchSnapshot };
+export async function benchQueue({ parts = ['throughput', 'latency', 'backlog', 'work', 'snapshot'] } = {}) {
+  const all = { throughput: benchThroughput, latency: benchLatency, backlog: benchBacklog, work: benchWork, snapshot: benchSnapshot };
   const met = [];
   for (const part of parts) {
     const { cluster, client } = await startQueueing(part === 'snapshot' ? { autovacuum_naptime: '10s' } : {});

@@ -1,5 +1,5 @@
 // `make bench`: each claim of speed is a ratio measured here, in one run. Exits non-zero if a target isn't met.
-// `node benches/run.js sessions`, or `questions`, or `queue`, or `watches`, `schema`, `throughput`, `latency`, `backlog`, `snapshot`: that part alone.
+// `node benches/run.js sessions`, or `questions`, or `queue`, or `watches`, `schema`, `throughput`, `latency`, `backlog`, `work`, `snapshot`: that part alone.
 import { startPostgres } from '../harness/postgres.js';
 import { benchAttachments } from './attachments.js';
 import { benchEncode } from './encode.js';
@@ -11,7 +11,7 @@ import { benchSchema } from './schema.js';
 import { benchTriggers } from './triggers.js';
 import { benchWatches } from './watches.js';
 
-const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'snapshot'];
+const QUEUE_PARTS = ['throughput', 'latency', 'backlog', 'work', 'snapshot'];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((part) => !['sessions', 'questions', 'watches', 'schema', 'queue', ...QUEUE_PARTS].includes(part));
 if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}; there are sessions, questions, watches, schema, queue, ${QUEUE_PARTS.join(', ')}`);

@@ -25,7 +25,7 @@ export async function benchSchema(cluster) {
     await client.query(Array.from({ length: 50 }, (_, n) => `CREATE TABLE watched_${i + n} (id int PRIMARY KEY, a int, b text);
       SELECT sio_watch('watched_${i + n}', '{room:$a}', left_event => 'left', columns => '{id,b}')`).join(';'));
   }
-  const set = (to) => client.query(`ALTER EVENT TRIGGER sio_altered ${to}; ALTER EVENT TRIGGER sio_dropped ${to}`);
+  const set = (to) => client.query(['sio_altered', 'sio_begun', 'sio_dropped'].map((name) => `ALTER EVENT TRIGGER ${name} ${to}`).join(';'));
   const rows = [];
   let worst = 0;
   for (const [what, commands] of Object.entries(COMMANDS)) {

@@ -79,10 +79,13 @@ export class Application {
     return readdirSync(path.join(this.folder, folder)).sort();
   }
 
-  /** Runs a tool of node_modules, which must succeed unless `fails`. → what it said, on both channels, without colours */
-  async run(tool, args, { fails = false, url = this.url, answers } = {}) {
-    const env = { ...process.env, DATABASE_URL: url, NO_COLOR: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', CI: '' };
-    const program = path.join(MODULES, '.bin', tool);
+  /**
+   * Runs a tool of node_modules, or a program by its path, which must succeed unless `fails`. → what it said, on both channels,
+   * without colours
+   */
+  async run(tool, args, { fails = false, url = this.url, answers, env: more } = {}) {
+    const env = { ...process.env, DATABASE_URL: url, NO_COLOR: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', CI: '', ...more };
+    const program = path.resolve(MODULES, '.bin', tool);
     const { code, output } = answers
       ? await inTerminal([program, ...args], { cwd: this.folder, env, answers })
       : await capture(program, args, { cwd: this.folder, env }).then(({ code: exit, stdout, stderr }) => ({ code: exit, output: stdout + stderr }));
@@ -113,19 +116,24 @@ export class Application {
     return rows.map(({ name }) => name);
   }
 
-  /** What a browser in the room receives while `sql` is run; binary goes the way through the extension's table. */
-  async events(room, sql) {
+  /**
+   * What a browser in the room receives, and one in another room does not, while `work` is done: SQL, run by the administrator, or a
+   * function. Binary goes the way through the extension's table.
+   */
+  async events(room, work) {
     const servers = await startServers(this.cluster, {
       count: 2, database: this.database, options: { tableName: `${this.schema}.socket_io_attachments` },
     });
-    const client = await connectClient(servers[1], { rooms: [room] });
+    const clients = [await connectClient(servers[1], { rooms: [room] }), await connectClient(servers[0], { rooms: [`not ${room}`] })];
     try {
-      await this.admin.query(sql);
-      const [events] = await received(this.admin, [client], { schema: this.schema });
+      if (typeof work === 'function') await work();
+      else await this.admin.query(work);
+      const [events, elsewhere] = await received(this.admin, clients, { schema: this.schema });
       assert.deepEqual(servers.flatMap((server) => server.errors), []);
+      assert.deepEqual(elsewhere, [], 'events arrived in another room, too');
       return events.map(withoutMeta);
     } finally {
-      await closeAll(client, servers);
+      await closeAll(clients, servers);
     }
   }
 }

@@ -6,21 +6,27 @@ import { fromRoot } from './setup.js';
 /** What no test can run: what a command prints, and drawings. Every other block is code. */
 const NO_CODE = new Set(['text']);
 
-/** The page at that path from the root, such as 'docs/rooms.md'. */
-export function openPage(name) {
-  return new Page(name);
+/** The page at that path from the root, such as 'docs/rooms.md'; with `section`, only what is under that heading of the second level. */
+export function openPage(name, { section } = {}) {
+  return new Page(name, section);
 }
 
 class Page {
   #blocks;
 
-  constructor(name) {
+  constructor(name, section) {
     this.name = name;
     this.text = readFileSync(fromRoot(name), 'utf8');
     this.#blocks = blocksOf(this.text)
-      .filter(({ language }) => !NO_CODE.has(language))
+      .filter((block) => !NO_CODE.has(block.language) && (section === undefined || block.section === section))
       .map((block) => ({ ...block, taken: false }));
+    assert.ok(section === undefined || this.#blocks.length > 0, `${name} has no code under "## ${section}"`);
     for (const { language, line } of this.#blocks) assert.ok(language, `${name}:${line}: a block without a language`);
+  }
+
+  /** The headings of the second level that have code below them. */
+  sections() {
+    return [...new Set(this.#blocks.map(({ section }) => section))];
   }
 
   /**
@@ -61,12 +67,16 @@ function take(block) {
   return block.text;
 }
 
-/** The fenced blocks of a Markdown text, those in lists, too: → [{ language, text, line }] */
+/** The fenced blocks of a Markdown text, those in lists, too: → [{ language, text, line, section }] */
 export function blocksOf(text) {
-  return [...text.matchAll(/^( *)```(\w*)[^\n]*\n(.*?)^\1```$/gms)].map(({ 1: indent, 2: language, 3: body, index }) => ({
+  const blocks = /^( *)```(\w*)[^\n]*\n(.*?)^\1```$/gms;
+  // Comments in code look like headings.
+  const prose = text.replaceAll(blocks, (block) => ' '.repeat(block.length));
+  return [...text.matchAll(blocks)].map(({ 1: indent, 2: language, 3: body, index }) => ({
     language,
     text: body.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
     line: text.slice(0, index).split('\n').length,
+    section: [...prose.slice(0, index).matchAll(/^## (.*)$/gm)].at(-1)?.[1],
   }));
 }
 

@@ -27,6 +27,8 @@ const UNDER = words(process.env.HARNESS_UNDER);
 const OPTIONS = words(process.env.HARNESS_POSTGRES_OPTIONS);
 // Of a test file that passes, no data stays; 80 clusters would be 10 GB.
 const IS_TEST = Boolean(process.env.NODE_TEST_CONTEXT) && process.argv[1]?.endsWith('.test.js');
+// Files run at the same time, and two of them may call a server the same: `settings` of worker/server.test.js is `settings.worker-server`.
+const OF_FILE = IS_TEST ? `.${process.argv[1].split(path.sep).slice(-2).join('-').replace(/\.test\.js$/, '')}` : '';
 const DEFAULTS = { listen_addresses: HOST, unix_socket_directories: '', fsync: 'off', full_page_writes: 'off' };
 
 /** An empty folder for the servers' user, and for no other. What an earlier run left in it is deleted. */
@@ -75,13 +77,19 @@ export async function startPostgres({ name = 'e2e', conf = {}, initdbArgs = [], 
 
 /** A running hot standby that streams from `primary`. */
 export async function startStandby(primary, { name = 'standby', conf = {} } = {}) {
+  const cluster = await takeBackup(primary, { name, args: ['--write-recovery-conf'] });
+  await cluster.configure(conf);
+  await cluster.start();
+  return cluster;
+}
+
+/** A server that isn't running, whose data is a base backup of `primary`. */
+export async function takeBackup(primary, { name, args = [] }) {
   const cluster = new Cluster(name, await freePort(), primary.bin);
   cluster.emptyData();
   await asServerUser(primary.bin, 'pg_basebackup', [
-    '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--write-recovery-conf', '--checkpoint=fast', '--no-sync',
+    '--dbname', primary.url(), '--pgdata', cluster.dataDir, '--checkpoint=fast', '--no-sync', ...args,
   ]);
-  await cluster.configure(conf);
-  await cluster.start();
   return cluster;
 }
 
@@ -107,7 +115,7 @@ class Cluster {
   constructor(name, port, bin) {
     this.port = port;
     this.bin = bin;
-    this.dataDir = path.join(SERVER_WORK, 'clusters', name);
+    this.dataDir = path.join(SERVER_WORK, 'clusters', name + OF_FILE);
     this.logFile = `${this.dataDir}.log`;
     this.#refuseToShare();
     // Then the user that Postgres runs as couldn't enter the project, and a temporary folder stands in.

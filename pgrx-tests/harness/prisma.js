@@ -2,10 +2,10 @@
 // used. From 6.6 to 6.19, it can also be a WebAssembly module in its package, which reaches the database through a driver of JavaScript;
 // Prisma 7 has only the program again. The tests use the module, so that they need no network.
 
-/** A schema: `models` as Prisma's schema language has them. The client isn't made; but of one without the type Prisma wants the engine. */
+/** A schema: `models` as Prisma's schema language has them. For a client of another type, Prisma wants the engine, whether it is made or not. */
 export const schemaOf = (models) => `
 generator client {
-  provider   = "prisma-client"
+  provider   = "prisma-client-js"
   engineType = "client"
   output     = "../generated"
 }

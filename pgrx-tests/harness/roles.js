@@ -1,4 +1,4 @@
-// The two roles of a deployment, with exactly what the README tells its readers to grant.
+// The two roles of a deployment, with exactly what docs/privileges.md tells its readers to grant.
 
 /** Whom the Socket.IO servers connect as. */
 export const SERVERS_ROLE = 'socketio_servers';
@@ -44,7 +44,7 @@ export const MEMBER_FUNCTIONS = `
   SELECT CASE p.pronamespace WHEN to_regnamespace('_sio') THEN '_sio.' ELSE '' END || p.proname AS name, p.oid::regprocedure::text AS signature, p.oid
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_proc p ON p.oid = d.objid
    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
-     AND d.deptype = 'e' AND e.extname = 'socketio_emitter'
+     AND d.deptype = 'e' AND e.extname = 'socketio_emitter' AND p.prokind = 'f'
    ORDER BY 1, 2`;
 
 /** A database as most tests want it: the extension in `public`, both roles with their grants. → the superuser's client */

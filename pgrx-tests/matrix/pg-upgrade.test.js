@@ -7,6 +7,7 @@ import { afterEach, describe, it } from 'node:test';
 import { listen } from '../harness/listener.js';
 import { startPostgres, upgradePostgres } from '../harness/postgres.js';
 import { delivered, events, numbered, numberedBinary, numbers, PRELOAD, queueing, status, untilWorker, upTo } from '../harness/queue.js';
+import { refused } from '../harness/refusals.js';
 import { prepareDatabase } from '../harness/roles.js';
 
 /** [major, folder of its programs], oldest first. */
@@ -42,7 +43,8 @@ describe('pg_upgrade', () => {
     it(`from ${older} to ${newer} loses and doubles no queued message, and keeps watches and what has failed`, { skip }, async () => {
       const old = kept(await startPostgres({ name: 'upgrade-old', bin: oldBin }));
       const admin = await prepareDatabase(old);
-      await admin.query(`CREATE TABLE orders (id int PRIMARY KEY); SELECT sio_watch('orders', '{staff}')`);
+      await admin.query(`CREATE TABLE orders (id int PRIMARY KEY); CREATE FUNCTION room_of(orders) RETURNS text LANGUAGE sql AS $$ SELECT 'staff' $$;
+        SELECT sio_watch('orders', ARRAY['\${room_of()}'])`);
       const app = await queueing(old);
       // One that can't be sent and is set aside, and then those that wait.
       await admin.query(`CREATE TABLE gone (id bigserial, created_at timestamptz, payload bytea); BEGIN; SET LOCAL socketio_emitter.delivery = 'queue';
@@ -77,6 +79,7 @@ describe('pg_upgrade', () => {
       assert.deepEqual(after.find(([event]) => event === 'orders:insert')[1], { id: 7 });
       assert.equal((await status(boss)).failed, '1');
       await boss.query('SELECT sio_discard()');
+      await refused(boss, 'DROP FUNCTION room_of', '2BP01');
     });
   }
 });

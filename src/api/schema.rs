@@ -48,6 +48,13 @@ fn _sio_altered(command: Command<'_>) -> Result<(), ErrorReport> {
     Ok(())
 }
 
+/// Called by the extension's event trigger before something is dropped, for a trigger (`oid`) of which Postgres isn't told yet what it
+/// depends on. It raises no error but those of waiting for the table's lock, and does nothing for any other trigger.
+#[pg_extern(schema = "_sio", name = "protect", volatile, strict, parallel_unsafe)]
+fn _sio_protect(trigger: pg_sys::Oid) {
+    schema::protect(trigger);
+}
+
 /// Called by the extension's event trigger for a command that has dropped something.
 ///
 /// * `command`: a part of an ALTER, of which one says what was dropped with CASCADE; NULL for a DROP.

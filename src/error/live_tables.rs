@@ -2,7 +2,7 @@
 
 use crate::error::description::Description;
 use crate::pg::encoding::shorten;
-use crate::pg::table::expression::Unfit;
+use crate::pg::table::expression::{MAX_DEPTH, Unfit};
 use pgrx::PgSqlErrorCode as Code;
 use socketio_emitter_declaration::{DeclarationError, Key};
 
@@ -98,6 +98,15 @@ impl LiveTableError {
                 "refers to a virtual generated column, which a trigger's row does not have",
                 "Use the column's expression, or make the column STORED.",
             ),
+            Unfit::TooDeep => {
+                return Self::misdeclared(
+                    Why::TooComplex,
+                    Key::Filter,
+                    Some(filter),
+                    format!("is nested more than {MAX_DEPTH} levels deep"),
+                    "Move part of it into a function that takes the row, or compare with a list: status IN ('new', 'paid').",
+                );
+            }
             Unfit::Inexact => (
                 "calls a function or an operator whose parameters are of other types than its arguments, so that another one of its name could take its place",
                 "Pass all arguments, in their order and of exactly the types of the parameters. Instead of a polymorphic function, use one for the type.",
@@ -115,6 +124,7 @@ impl LiveTableError {
             Self::Misdeclared(misdeclared) => (
                 match misdeclared.why {
                     Why::Argument | Why::KeyLeftOut => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                    Why::TooComplex => Code::ERRCODE_STATEMENT_TOO_COMPLEX,
                     Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
                     Why::NoFunction => Code::ERRCODE_UNDEFINED_FUNCTION,
                     Why::WrongType => Code::ERRCODE_DATATYPE_MISMATCH,
@@ -265,6 +275,8 @@ pub struct Misdeclared {
 pub enum Why {
     /// 22023
     Argument,
+    /// 54001
+    TooComplex,
     /// 42703
     NoColumn,
     /// 42883

@@ -8,7 +8,8 @@ use crate::live_tables::record::Record;
 use crate::payload::Context;
 use crate::pg::process::interrupt;
 use crate::pg::table::expression::{Evaluator, View};
-use crate::pg::trigger::{Firing, Operation};
+use crate::pg::trigger::{Firing, Now, Operation};
+use socketio_emitter_batching::About;
 
 /// Sends the events of the row that a trigger fires for.
 pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<(), Error> {
@@ -16,7 +17,13 @@ pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<()
     let evaluator = Evaluator::new(&plan.expressions, plan.id, firing.keeper());
     evaluator.begin_row();
     let view = |row| View::new(row, &evaluator);
-    let (old, new) = (firing.old_row().map(view), firing.new_row().map(view));
+    // What comes last about a row must be what it is last, whoever has changed it before its event is sent.
+    let mut now = match plan.meta {
+        true => firing.now(),
+        false => Now::AsItWas,
+    };
+    let is_gone = matches!(now, Now::Gone);
+    let (old, new) = (firing.old_row().map(view), now.row(firing).map(view));
     let change = Change {
         operation,
         old: old.as_ref(),
@@ -27,6 +34,10 @@ pub fn emit(plan: &Plan, firing: &Firing<'_>, operation: Operation) -> Result<()
     }
     let context = Context::new("payload", []);
     for event in events_of(plan, change)? {
+        // That it is gone is told by the trigger for that, but not to rooms that it left before.
+        if is_gone && event.about != About::Leaving {
+            continue;
+        }
         let record = Record {
             plan,
             context: &context,

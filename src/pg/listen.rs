@@ -19,6 +19,7 @@ struct Methods {
 unsafe extern "C-unwind" {
     // src/include/commands/async.h and src/include/libpq/libpq.h, which pgrx doesn't bind.
     fn Async_Listen(channel: *const c_char);
+    fn Async_UnlistenAll();
     fn ProcessNotifyInterrupt(flush: bool);
     static mut PqCommMethods: *const Methods;
 }
@@ -42,10 +43,17 @@ thread_local! {
     static EAR: Cell<Option<SetEar>> = const { Cell::new(None) };
 }
 
-/// Listens to a channel from the commit of the transaction on, until the process ends. Postgres copies the name.
+/// Listens to a channel from the commit of the transaction on. Postgres copies the name.
 pub fn listen(channel: &CStr) {
     // SAFETY: a C string; the guard turns an ERROR into a panic, and the closure owns nothing that a longjmp could leak.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Listen(channel.as_ptr())) };
+}
+
+/// Listens to nothing from the commit of the transaction on: the queue of notifications waits for this process no more, and
+/// whoever notifies has it woken no more.
+pub fn unlisten() {
+    // SAFETY: as above.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| Async_UnlistenAll()) };
 }
 
 /// Hands all notifications that have come to `ear`: the channel and the text of each, in the database's encoding, provided

@@ -6,7 +6,7 @@ use crate::error::{Error, QuestionError};
 use crate::payload::{Argument, Context};
 use crate::pg::background::{Errand, Received};
 use crate::pg::process::interrupt;
-use crate::pg::xact::lock::Place;
+use crate::pg::xact::place::{Place, Want};
 use crate::pg::xact::transaction;
 use crate::settings;
 use socketio_emitter_protocol::Action;
@@ -111,14 +111,13 @@ pub fn ask(
         .transpose()?;
     let order = order(question, &roll_call, encoded.as_ref())?;
     let deadline = began + question.timeout;
-    // Until the process has ended with the errand, or nearly.
-    let _place = until(deadline, || Place::take(settings::max_questions())).ok_or(
+    let place = until(deadline, || Place::take(settings::max_questions())).ok_or(
         QuestionError::TooMany {
             max: settings::max_questions().into(),
         },
     )?;
-    let errand = until(deadline, || Errand::start(&order)).ok_or(QuestionError::NoWorker)?;
-    Collector {
+    let mut errand = start(&order, deadline).ok_or(QuestionError::NoWorker)?;
+    let answers = Collector {
         question,
         deadline,
         asked: None,
@@ -126,11 +125,27 @@ pub fn ask(
         pending: Vec::new(),
         answers: Answers::default(),
     }
-    .collect(errand)
+    .collect(&mut errand)?;
+    // In this order: the process that is left alone looks for a place to be idle in.
+    drop(place);
+    errand.finish();
+    Ok(answers)
+}
+
+/// `None`: there is no process for it in time.
+fn start(order: &[u8], deadline: Instant) -> Option<Errand> {
+    let mut want = None;
+    until(deadline, || {
+        let errand = Errand::start(order);
+        if errand.is_none() && want.is_none() {
+            want = Want::express();
+        }
+        errand
+    })
 }
 
 /// Tries until it has something, at least once.
-fn until<R>(deadline: Instant, attempt: impl Fn() -> Option<R>) -> Option<R> {
+fn until<R>(deadline: Instant, mut attempt: impl FnMut() -> Option<R>) -> Option<R> {
     loop {
         let result = attempt();
         let rest = deadline.saturating_duration_since(Instant::now());
@@ -149,7 +164,13 @@ fn order(
 ) -> Result<Vec<u8>, Error> {
     let mut notifications = Vec::new();
     let mut attachment = None;
-    for body in [Some(roll_call), encoded]
+    // The roll call first: a server that then has its hands full with the question has been heard. But who waits for the first
+    // answer only gets it sooner if nothing is ahead of it.
+    let mut bodies = [Some(roll_call), encoded];
+    if question.only_any {
+        bodies.reverse();
+    }
+    for body in bodies
         .into_iter()
         .flatten()
         .map(|encoded| &encoded.body)
@@ -197,8 +218,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// The errand ends with this.
-    fn collect(mut self, mut errand: Errand) -> Result<Answers, Error> {
+    fn collect(mut self, errand: &mut Errand) -> Result<Answers, Error> {
         loop {
             interrupt::check();
             match errand.receive() {
@@ -218,7 +238,6 @@ impl Collector<'_> {
                 break;
             }
         }
-        drop(errand);
         if self.asked.is_none() {
             return Err(QuestionError::NotAsked.into());
         }

@@ -1,14 +1,18 @@
 //! The background worker's part: it listens, asks, and tells what it hears. It runs no SQL, and nobody's code.
+//!
+//! Between two questions of its session it listens to nothing and has no transaction, so that nobody who emits notices it.
 
 use crate::delivery::text::c_string;
 use crate::delivery::transport::notify::attachments;
-use crate::pg::background::{self, Duty};
+use crate::pg::background::{self, Desk, Duty};
 use crate::pg::listen;
 use crate::pg::notify;
 use crate::pg::process::{alloc, interrupt};
 use crate::pg::table::varlena::{self, Varlena};
+use crate::pg::xact::place::Seat;
 use crate::pg::xact::transaction;
 use crate::pg::{encoding, table};
+use crate::settings;
 use pgrx::pg_sys::{
     Oid,
     panic::{ErrorReport, ErrorReportable},
@@ -30,32 +34,60 @@ const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"lock_timeout", c"0"),
 ];
 
+/// For how long it stays for the session's next question. `DROP DATABASE` and their like wait for 5 s for others to leave
+/// (`CountOtherDBBackends` in `src/backend/storage/ipc/procarray.c`).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How often it then looks whether others need its place.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The process, from its start to its end.
-pub fn main(duty: &Duty) {
-    background::connect(Some(duty.database()));
+pub fn main(desk: &Desk) {
+    background::connect(Some(desk.database()));
     for (name, value) in background::UNDISTURBED.iter().chain(SETTINGS) {
         background::set(name, value);
     }
-    background::report_activity(Some(c"asking Socket.IO servers"));
-    let order = match letters::read::<Order<'_>>(duty.instructions()) {
-        Ok(order) => order,
-        Err(error) => {
-            tell(
-                duty,
-                &News::Failed {
-                    message: error.to_string().into(),
-                },
-            );
+    while let Some(duty) = next(desk) {
+        background::report_activity(Some(c"asking Socket.IO servers"));
+        let has_finished = serve(&duty);
+        // Before it lets go of the errand, which ends the process if it is given up.
+        if background::transaction(listen::unlisten).is_err() || !has_finished {
             return;
         }
-    };
-    Listener {
-        duty,
-        asked: Instant::now(),
-        signs: HashSet::new(),
-        order,
+        drop(duty);
+        background::report_activity(None);
+        background::report_statistics(false);
+        background::reload_settings();
     }
-    .run();
+}
+
+fn next(desk: &Desk) -> Option<Duty> {
+    let mut seat = None;
+    desk.next(LINGER, PAUSE, || match &seat {
+        None => {
+            seat = Seat::take(settings::max_questions());
+            seat.is_some()
+        }
+        Some(seat) => seat.is_free(),
+    })
+}
+
+/// A question, from its order to its end. Whether there may be another one after it.
+fn serve(duty: &Duty) -> bool {
+    match letters::read::<Order<'_>>(duty.instructions()) {
+        Ok(order) => Listener {
+            duty,
+            asked: Instant::now(),
+            signs: HashSet::new(),
+            order,
+        }
+        .run(),
+        Err(error) => {
+            let message = error.to_string().into();
+            tell(duty, &News::Failed { message });
+            false
+        }
+    }
 }
 
 struct Listener<'a> {
@@ -72,17 +104,18 @@ fn tell(duty: &Duty, news: &News<'_>) -> bool {
 }
 
 impl Listener<'_> {
-    fn run(&mut self) {
-        if !self.ask() || !tell(self.duty, &News::Asked) {
-            return;
-        }
-        while !background::is_told_to_end() && self.hear() {
-            let rest = self.order.deadline - transaction::clock();
-            match u64::try_from(rest) {
-                Ok(rest) if rest > 0 => background::wait(Duration::from_micros(rest)),
-                _ => return,
+    /// Returns whether who asked has had enough, and not given up.
+    fn run(&mut self) -> bool {
+        if self.ask() && tell(self.duty, &News::Asked) {
+            while !self.duty.is_finished() && !background::is_told_to_end() && self.hear() {
+                let rest = self.order.deadline - transaction::clock();
+                match u64::try_from(rest) {
+                    Ok(rest) if rest > 0 => background::wait(Duration::from_micros(rest)),
+                    _ => break,
+                }
             }
         }
+        self.duty.is_finished()
     }
 
     /// Listens and asks, in one transaction: Postgres begins to listen before it hands out what the transaction has notified
@@ -189,8 +222,12 @@ impl Listener<'_> {
 
     fn tell_attachment(&self, uid: Cow<'_, str>, id: i64, wanted: &Wanted<'_>) -> bool {
         let table = self.order.table.map(Oid::from_u32);
-        let payload =
-            background::transaction(|| table.and_then(|table| table::attachments::read(table, id)));
+        let read = || {
+            background::transaction(|| table.and_then(|table| table::attachments::read(table, id)))
+        };
+        let Some(payload) = self.duty.wait_for(read) else {
+            return false;
+        };
         let answer = payload
             .ok()
             .flatten()

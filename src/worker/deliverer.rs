@@ -201,7 +201,7 @@ impl Deliverer {
             Progress::Sent { more: false } | Progress::Empty => self.delivery.is_over(),
             Progress::Sent { more: true } | Progress::NoExtension => {}
         }
-        self.pace.after_batch(progress, began)
+        self.pace.after_batch(progress, began, Instant::now())
     }
 
     fn after_failure(&mut self, failure: &Failure) -> Next {
@@ -258,9 +258,11 @@ impl Deliverer {
         self.entry.set_state(State::Idle);
         if self.entry.wakeup().fall_asleep() {
             background::report_activity(None);
-            background::report_statistics(true);
+            let deletion = self.drain.due();
+            // Otherwise it wakes in a second, and says then what has come together.
+            background::report_statistics(deletion.is_none());
             if !self.is_to_end() {
-                background::wait(sleep_until_due([self.cleanup.is_in(), self.drain.due()]));
+                background::wait(sleep_until_due(self.cleanup.is_in(), deletion));
             }
         }
         self.entry.wakeup().wake_up();

@@ -197,7 +197,7 @@ pub fn attachment(payload: &[u8], wanted: &Wanted<'_>) -> Result<Option<Answer>,
         }
         Some(Kind::Acknowledgement) => {
             let answer = msgpack::member(data, "packet").map(msgpack::to_json);
-            Answer::Acknowledgement(answer.map(|json| json.ok_or(Unreadable)).transpose()?)
+            Answer::Acknowledgement(answer)
         }
     };
     Ok(Some(answer))
@@ -251,27 +251,21 @@ fn collect(read: impl Iterator<Item = Read>) -> Answer {
     }
 }
 
-/// The part that was asked for. `json`: `None` if it can't be read.
-fn part<T>(
-    is_wanted: bool,
-    value: Option<T>,
-    json: impl FnOnce(T) -> Option<String>,
-    unreadable: &mut usize,
-) -> Option<String> {
-    let json = json(value.filter(|_| is_wanted)?);
-    *unreadable += usize::from(json.is_none());
-    json
-}
-
 fn socket_in_json(json: &str, wanted: &Wanted<'_>) -> Read {
     let socket: SocketData<'_> = serde_json::from_str(json).ok()?;
     let mut unreadable = 0;
-    let json = |value: &RawValue| is_shallow(value.get()).then(|| value.get().to_owned());
-    let data = part(wanted.data, socket.data, json, &mut unreadable);
-    let handshake = part(wanted.handshakes, socket.handshake, json, &mut unreadable);
+    let mut part = |is_wanted, value: Option<&RawValue>| {
+        let json = value.filter(|_| is_wanted)?.get();
+        let is_readable = is_shallow(json);
+        unreadable += usize::from(!is_readable);
+        is_readable.then(|| json.to_owned())
+    };
+    let data = part(wanted.data, socket.data);
+    let handshake = part(wanted.handshakes, socket.handshake);
     let socket = Socket {
-        id: without_nul(socket.id),
-        rooms: socket.rooms.into_iter().map(without_nul).collect(),
+        // Written out by now, so that no NUL is left.
+        id: socket.id.into_owned(),
+        rooms: socket.rooms.into_iter().map(Cow::into_owned).collect(),
         data,
         handshake,
     };
@@ -284,19 +278,13 @@ fn socket_in_msgpack(value: &ValueRef<'_>, wanted: &Wanted<'_>) -> Read {
         Some(ValueRef::Array(rooms)) => rooms,
         Some(_) => return None,
     };
-    let mut unreadable = 0;
-    let data = part(
-        wanted.data,
-        msgpack::member(value, "data"),
-        msgpack::to_json,
-        &mut unreadable,
-    );
-    let handshake = part(
-        wanted.handshakes,
-        msgpack::member(value, "handshake"),
-        msgpack::to_json,
-        &mut unreadable,
-    );
+    let json = |is_wanted, key| {
+        msgpack::member(value, key)
+            .filter(|_| is_wanted)
+            .map(msgpack::to_json)
+    };
+    let data = json(wanted.data, "data");
+    let handshake = json(wanted.handshakes, "handshake");
     let socket = Socket {
         id: without_nul(msgpack::member(value, "id").and_then(msgpack::text)?),
         rooms: rooms
@@ -306,5 +294,5 @@ fn socket_in_msgpack(value: &ValueRef<'_>, wanted: &Wanted<'_>) -> Read {
         data,
         handshake,
     };
-    Some((socket, unreadable))
+    Some((socket, 0))
 }

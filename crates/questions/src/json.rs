@@ -132,6 +132,7 @@ mod tests {
         for (json, expected) in [
             (r#""\u0041\u20ac""#, "\"A€\""),
             (r#""\ud83d\ude00""#, "\"😀\""),
+            (r#""\ud800\udc00\udbff\udfff""#, "\"\u{10000}\u{10FFFF}\""),
             (r#""a\u0000b""#, "\"a\u{FFFD}b\""),
             (r#""\ud83d""#, "\"\u{FFFD}\""),
             (r#""\ude00\ud83d""#, "\"\u{FFFD}\u{FFFD}\""),
@@ -156,7 +157,7 @@ mod tests {
         assert!(is_shallow(&nested(MAX_DEPTH)));
         assert!(!is_shallow(&nested(MAX_DEPTH + 1)));
         assert!(is_shallow(&format!("[{0},{0}]", nested(MAX_DEPTH - 1))));
-        let text = "[{\\\"".repeat(MAX_DEPTH);
+        let text = "[{\\\"".repeat(2 * MAX_DEPTH);
         assert!(is_shallow(&format!("\"{text}\"")));
     }
 }

@@ -1,7 +1,7 @@
 //! MessagePack as JSON, as `JSON.stringify` would have written the value that the server had.
 
 use crate::date;
-use crate::json::{MAX_DEPTH, push_string};
+use crate::json::push_string;
 use rmpv::{Utf8StringRef, ValueRef};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -35,14 +35,14 @@ fn lossy<'v>(text: &'v Utf8StringRef<'_>) -> Cow<'v, str> {
     String::from_utf8_lossy(text.as_bytes())
 }
 
-/// The value as JSON. `None` if it is nested deeper than [`MAX_DEPTH`].
-pub(crate) fn to_json(value: &ValueRef<'_>) -> Option<String> {
+/// The value as JSON. Its depth is bounded where it is decoded.
+pub(crate) fn to_json(value: &ValueRef<'_>) -> String {
     let mut out = String::new();
-    write(&mut out, value, MAX_DEPTH).then_some(out)
+    write(&mut out, value);
+    out
 }
 
-/// False if more than `levels` are nested.
-fn write(out: &mut String, value: &ValueRef<'_>, levels: usize) -> bool {
+fn write(out: &mut String, value: &ValueRef<'_>) {
     match value {
         ValueRef::Nil => out.push_str("null"),
         ValueRef::Boolean(bool) => out.push_str(if *bool { "true" } else { "false" }),
@@ -64,14 +64,11 @@ fn write(out: &mut String, value: &ValueRef<'_>, levels: usize) -> bool {
         },
         // Of an encoder of the application's own, which it must know.
         ValueRef::Ext(..) => out.push_str("null"),
-        ValueRef::Array(_) | ValueRef::Map(_) if levels == 0 => return false,
         ValueRef::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
                 out.push_str(comma(i));
-                if !write(out, item, levels - 1) {
-                    return false;
-                }
+                write(out, item);
             }
             out.push(']');
         }
@@ -85,14 +82,11 @@ fn write(out: &mut String, value: &ValueRef<'_>, levels: usize) -> bool {
                     other => push_string(out, &other.to_string()),
                 }
                 out.push(':');
-                if !write(out, value, levels - 1) {
-                    return false;
-                }
+                write(out, value);
             }
             out.push('}');
         }
     }
-    true
 }
 
 fn comma(index: usize) -> &'static str {

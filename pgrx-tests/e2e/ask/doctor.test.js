@@ -136,6 +136,16 @@ describe('sio_doctor', () => {
     await admin.query('DROP TABLE watched');
   });
 
+  it('shows a watch with a problem', async () => {
+    await admin.query(`CREATE TABLE watched (id int, gone int); SELECT sio_watch('watched', '{$gone}', name => 'broken');
+      ALTER EVENT TRIGGER sio_dropped DISABLE; ALTER TABLE watched DROP COLUMN gone; ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS`);
+    const { watches } = await wrong(['watches']);
+    assert.match(watches.detail, /^1: broken on public\.watched: .*refers to column "gone"/);
+    await admin.query(`SELECT sio_watch('watched', '{$id}', name => 'broken')`);
+    await wrong([]);
+    await admin.query('DROP TABLE watched');
+  });
+
   it('shows that library and SQL are of different versions', async () => {
     await admin.query(`UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'socketio_emitter'`);
     await wrong(['versions']);
@@ -144,7 +154,9 @@ describe('sio_doctor', () => {
 
   it('shows a notification queue that fills up', { skip: !SHORT && 'its length is fixed before Postgres 17, and 8 GB' }, async () => {
     const lazy = await postgres.connect();
-    await lazy.query('LISTEN lazy; BEGIN');
+    // Apart: BEGIN would take LISTEN into its transaction.
+    await lazy.query('LISTEN lazy');
+    await lazy.query('BEGIN');
     const usage = async () => (await admin.query('SELECT pg_notification_queue_usage() AS usage')).rows[0].usage;
     await until('it is half full', async () => {
       await admin.query(`SELECT count(pg_notify('other', repeat('x', 7900) || i)) FROM generate_series(1, 5) i`);

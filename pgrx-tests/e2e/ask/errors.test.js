@@ -1,7 +1,7 @@
 // Every refusal of a question's arguments: its SQLSTATE, its words, and that nobody was asked.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { listeners } from '../../harness/asking.js';
+import { untilNothingIsLeft } from '../../harness/asking.js';
 import { call, QUESTIONS } from '../../harness/functions.js';
 import { listen } from '../../harness/listener.js';
 import { startPostgres } from '../../harness/postgres.js';
@@ -25,7 +25,7 @@ describe('a question\'s refusals', () => {
 
   afterEach(async () => {
     await app.query('ROLLBACK; RESET ALL');
-    assert.deepEqual(await listeners(admin), [], 'nobody listens');
+    await untilNothingIsLeft(admin);
     assert.deepEqual(await listener.texts(), [], 'nobody was asked');
   });
 

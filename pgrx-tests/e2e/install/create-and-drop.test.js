@@ -77,7 +77,7 @@ describe('the extension', () => {
       SELECT p.proname AS name, p.proargnames[1:p.pronargs] AS parameters, p.provolatile AS volatile, p.proparallel AS parallel,
              p.prosecdef AS definer, p.proisstrict AS strict, pg_get_function_result(p.oid) AS result,
              pg_get_function_arguments(p.oid) AS arguments
-        FROM pg_proc p WHERE p.proname LIKE 'sio\\_%'`);
+        FROM pg_proc p WHERE p.proname LIKE 'sio\\_%' AND p.prokind = 'f'`);
     const questions = Object.fromEntries(Object.entries(QUESTIONS).map(([name, parameters]) => [name, Object.keys(parameters)]));
     const others = { ...LIVE_FUNCTIONS, ...QUEUE_FUNCTIONS, ...questions, sio_doctor: ['ns'] };
     assert.deepEqual(rows.map(({ name }) => name).sort(), [...FUNCTIONS, ...Object.keys(others)].sort());
@@ -92,6 +92,11 @@ describe('the extension', () => {
       'ns text', 'rooms text[]', 'event text', 'payload jsonb DEFAULT NULL::jsonb', `except_rooms text[] DEFAULT '{}'::text[]`,
       'volatile boolean DEFAULT false', 'compress boolean DEFAULT NULL::boolean', `binaries bytea[] DEFAULT '{}'::bytea[]`,
     ].join(', '));
+    // With the same parameters, so that a call is one of the other by another word.
+    const { rows: [procedure] } = await admin.query(`
+      SELECT proargnames AS parameters, pg_get_function_arguments(oid) AS arguments FROM pg_proc WHERE proname LIKE 'sio\\_%' AND prokind = 'p'`);
+    assert.deepEqual(procedure.parameters, Object.keys(CALLS.sio_emit));
+    assert.equal(procedure.arguments.replace(/IN /g, ''), signature('sio_emit').replace('ns text', 'ns _sio.namespace').replace('jsonb DEFAULT NULL::jsonb', 'json'));
     assert.equal(signature('sio_emit_args'), signature('sio_emit').replace('payload jsonb DEFAULT NULL::jsonb', 'args jsonb[]'));
     assert.equal(signature('sio_encode'), signature('sio_emit'));
     assert.equal(

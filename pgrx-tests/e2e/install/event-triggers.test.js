@@ -169,7 +169,7 @@ describe('the event triggers', () => {
     try {
       const session = await upgraded.connect();
       assert.deepEqual((await session.query('SELECT evtname, evtenabled FROM pg_event_trigger ORDER BY 1')).rows,
-        [{ evtname: 'sio_altered', evtenabled: 'A' }, { evtname: 'sio_dropped', evtenabled: 'A' }]);
+        ['sio_altered', 'sio_begun', 'sio_dropped'].map((evtname) => ({ evtname, evtenabled: 'A' })));
       await session.query('ALTER TABLE orders RENAME customer_id TO buyer; INSERT INTO orders VALUES (1, 1)');
       await refused(session, 'ALTER TABLE orders DROP buyer', '2BP01');
     } finally {

@@ -6,6 +6,7 @@ import { assertEmits } from '../../harness/emits.js';
 import { listen } from '../../harness/listener.js';
 import { withoutMeta } from '../../harness/live.js';
 import { startPostgres } from '../../harness/postgres.js';
+import { refused } from '../../harness/refusals.js';
 import { createRoles, EMITTER_ROLE, grantExecute, serverGrantsIn, SERVERS_ROLE } from '../../harness/roles.js';
 import { fromRoot } from '../../harness/setup.js';
 
@@ -189,4 +190,24 @@ describe('an upgrade', () => {
       });
     }
   }
+
+  it('to 0.5.0 says what stands in its way, if functions depend on those that it replaces, and what to do about it', async () => {
+    const database = 'depending';
+    await postgres.createDatabase(database);
+    const session = await postgres.connect({ database });
+    await session.query(`CREATE SCHEMA sio; CREATE EXTENSION socketio_emitter SCHEMA sio VERSION '0.4.0'; CREATE TABLE orders (id int);
+      CREATE FUNCTION watch_all() RETURNS void BEGIN ATOMIC SELECT sio.sio_watch('orders', '{staff}'); END;
+      CREATE FUNCTION unwatch_all() RETURNS int BEGIN ATOMIC SELECT sio.sio_unwatch('orders'); END;
+      CREATE FUNCTION emit() RETURNS void BEGIN ATOMIC SELECT sio.sio_emit('/', '{}', 'e'); END`);
+    await refused(session, 'ALTER EXTENSION socketio_emitter UPDATE', '2BP01', {
+      says: /because other objects depend on sio_watch or sio_unwatch: function public\.unwatch_all\(\), function public\.watch_all\(\)$/, hint: /^Drop them, .* create them again/,
+    });
+    const { rows } = await session.query(`SELECT pg_get_functiondef(oid) AS sql FROM pg_proc WHERE proname ~ '^(un)?watch_all$'`);
+    await session.query('DROP FUNCTION watch_all, unwatch_all; ALTER EXTENSION socketio_emitter UPDATE');
+    for (const { sql } of rows) await session.query(sql);
+    await session.query('SELECT watch_all(), emit()');
+    assert.equal((await session.query('SELECT unwatch_all() AS n')).rows[0].n, 1);
+    await session.end();
+    await postgres.dropDatabase(database);
+  });
 });

@@ -139,6 +139,24 @@ describe('the parameter filter', () => {
     assert.deepEqual(await live.triggerNames(), []);
   });
 
+  it('refuses a condition that is so deep that a change of the table might not be able to follow it', async () => {
+    await live.app.query(ORDERS);
+    const deep = (levels) => `id${' + 1'.repeat(levels - 2)} > 0`;
+    for (const levels of [501, 5000]) {
+      await refused(live.app, { text: `SELECT sio_watch('orders', '{a}', filter => $1)`, values: [deep(levels)] }, '54001', {
+        says: /^parameter "filter": ".*" is nested more than 500 levels deep$/s, hint: /IN \('new', 'paid'\)/,
+      });
+    }
+    assert.deepEqual(await live.triggerNames(), []);
+    // Lists of any length aren't deep.
+    await live.app.query({ text: `SELECT sio_watch('orders', '{a}', filter => $1)`, values: [`${deep(499)} AND (${Array(3000).fill('id > 0').join(' OR ')})`] });
+    await live.app.query('INSERT INTO orders (id) VALUES (1)');
+    assert.equal((await live.sent()).length, 1);
+    await live.app.query(rowTrigger('orders', 'UPDATE', [`filter=${deep(5000)}`]));
+    await refused(live.app, 'UPDATE orders SET id = 2', '54001', { says: /^trigger "live" of table "shop\.orders": argument "filter=.*" is nested more than 500 levels deep/s });
+    await refused(live.app, 'SELECT sio_check()', '55000', { says: /500 levels/ });
+  });
+
   it('means the same for everybody, whatever their search_path, and is shown so', async () => {
     await live.app.query(`${ORDERS} CREATE FUNCTION is_paid(text) RETURNS boolean LANGUAGE sql AS 'SELECT $1 = ''paid''';
       CREATE TYPE state AS ENUM ('new', 'paid')`);

@@ -42,7 +42,7 @@ describe('privileges', () => {
 
   describe('of functions', () => {
     // What sio_watches calls, and what event triggers call, as whoever alters a table.
-    const OPEN = ['_sio.altered', '_sio.declaration', '_sio.dropped', '_sio.problem'];
+    const OPEN = ['_sio.altered', '_sio.declaration', '_sio.dropped', '_sio.problem', '_sio.protect'];
 
     it('are granted to nobody: neither PUBLIC nor any role', async () => {
       const { rows: all } = await admin.query(`

@@ -57,7 +57,7 @@ describe('docs/privileges.md', () => {
       UNION ALL SELECT relname FROM pg_class, aclexplode(relacl) a WHERE (relname ~ '^(sio|socket_io)' OR relnamespace = '_sio'::regnamespace) AND relkind <> 'i'
         AND a.grantee <> relowner AND a.grantee::regrole::text <> 'pg_monitor' ORDER BY 1`);
     // For who may read sio_watches, and for event triggers.
-    assert.deepEqual(rows.map(({ name }) => name), ['_sio.altered', '_sio.declaration', '_sio.dropped', '_sio.problem']);
+    assert.deepEqual(rows.map(({ name }) => name), ['_sio.altered', '_sio.declaration', '_sio.dropped', '_sio.problem', '_sio.protect']);
     await other.query('DROP OWNED BY someone');
     await other.end();
     await postgres.dropDatabase('generous');

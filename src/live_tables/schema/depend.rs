@@ -2,8 +2,8 @@
 
 use crate::live_tables::schema::problem::{FILTER, tried};
 use crate::live_tables::schema::watched::Watched;
-use crate::pg::catalog;
-use crate::pg::catalog::depend;
+use crate::pg::catalog::triggers::StoredTrigger;
+use crate::pg::catalog::{self, Lock, depend};
 use crate::pg::encoding;
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::Table;
@@ -12,14 +12,30 @@ use pgrx::pg_sys;
 use socketio_emitter_declaration::{FunctionName, filter, rename_functions};
 use std::ffi::CString;
 
+/// Makes a trigger depend on what its arguments refer to, unless it does already: pg_upgrade makes triggers anew, and event triggers
+/// only after them.
+pub fn protect(trigger: pg_sys::Oid) {
+    let Some(Watched(StoredTrigger { table, .. })) = Watched::by_oid(trigger) else {
+        return;
+    };
+    // Until the end of the transaction, or somebody could drop the trigger and leave what is recorded here.
+    catalog::lock(table, Lock::Select);
+    if follower().is_some_and(|follower| !depend::is_on_function(trigger, follower)) {
+        trigger_created(trigger);
+    }
+}
+
 /// Makes a new trigger depend on the functions, operators and types that its arguments refer to. One that can't be followed
-/// depends on nothing, and of a partition's copy the original does.
+/// depends on none of them, and of a partition's copy the original does.
 pub fn trigger_created(trigger: pg_sys::Oid) {
     let Some(watched) = Watched::by_oid(trigger) else {
         return;
     };
     if watched.0.is_copy {
         return;
+    }
+    if let Some(follower) = follower() {
+        depend::on_function(trigger, follower);
     }
     let arguments: Vec<String> = watched
         .0
@@ -64,6 +80,12 @@ pub fn trigger_created(trigger: pg_sys::Oid) {
             }
         })
     });
+}
+
+/// The function of the event triggers, which protects what triggers depend on. That a trigger depends on it, too, tells that all of this
+/// is recorded.
+fn follower() -> Option<pg_sys::Oid> {
+    catalog::function_without_arguments(catalog::schema_oid(c"_sio")?, c"follow_schema")
 }
 
 /// The function, as a trigger finds it.

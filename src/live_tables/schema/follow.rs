@@ -4,7 +4,7 @@ use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
-use crate::pg::catalog::triggers;
+use crate::pg::catalog::{self, depend, triggers};
 use crate::pg::ddl::with_heirs;
 use crate::pg::encoding;
 use crate::pg::table::definition::Table;
@@ -17,11 +17,11 @@ use std::ffi::{CStr, CString};
 /// Gives the triggers of a table, and of those that inherit its columns, the column's new name. The tables are locked by
 /// the command that has renamed it.
 ///
-/// `from`, `to`: in the database's encoding. A name that has no form in UTF-8 is in no declaration that could be followed.
-pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to: &CStr) -> Result<(), Error> {
+/// `from`, `to_name`: in the database's encoding. A name that has no form in UTF-8 is in no declaration that could be followed.
+pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to_name: &CStr) -> Result<(), Error> {
     let (Ok(from), Ok(to)) = (
         encoding::to_utf8(from.to_bytes()),
-        encoding::to_utf8(to.to_bytes()),
+        encoding::to_utf8(to_name.to_bytes()),
     ) else {
         return Ok(());
     };
@@ -29,8 +29,37 @@ pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to: &CStr) -> Result<(
         for watched in Watched::of_table(table) {
             rename(&watched, &from, &to)?;
         }
+        if let Some(column) = catalog::column_number(table, to_name) {
+            check_others(table, column, &from)?;
+        }
     }
     Ok(())
+}
+
+/// Refuses that a part of a value was renamed that a filter of another table names: `(address).city`.
+fn check_others(relation: pg_sys::Oid, column: i16, from: &str) -> Result<(), Error> {
+    let others = depend::triggers_on_column(relation, column);
+    let other = others
+        .into_iter()
+        .filter_map(Watched::by_oid)
+        .find(|watched| watched.0.table != relation);
+    let Some(watched) = other else {
+        return Ok(());
+    };
+    let (part, whole) = match catalog::is_composite_type(relation) {
+        true => ("attribute", "type"),
+        false => ("column", "table"),
+    };
+    Err(SchemaError::Altered {
+        what: format!(
+            "name of {part} \"{from}\" of {whole} \"{}\"",
+            display_name(relation)
+        ),
+        dependent: watched.display_with_table(),
+        problem: "its filter names it".to_owned(),
+        way_out: watched.way_out(),
+    }
+    .into())
 }
 
 fn rename(watched: &Watched, from: &str, to: &str) -> Result<(), Error> {

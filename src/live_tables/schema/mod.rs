@@ -14,7 +14,7 @@ mod requalify;
 mod retyped;
 mod watched;
 
-pub use depend::trigger_created;
+pub use depend::{protect, trigger_created};
 pub use follow::column_renamed;
 pub use problem::{check_all, problem_of};
 pub use refuse::objects_dropped;

@@ -1,16 +1,16 @@
-//! Having one thing done by a process of the moment: it gets its instructions, tells what it finds, and ends with who has
-//! started it, however that ends.
+//! Having one thing done by another process: it gets its instructions, tells what it finds, and stops when who has asked for it
+//! has had enough, or is no more.
 //!
-//! Needs no `shared_preload_libraries`: the process loads the library by itself, and shared memory is that of
-//! `src/backend/storage/ipc/dsm.c`, which Postgres takes apart when the transaction, or the session, ends in whatever way.
+//! Needs no `shared_preload_libraries`: the process loads the library by itself, and its instructions, and what it tells, go
+//! through a segment of the moment.
 
-use crate::pg::background::registration::{description, register_dynamic};
-use crate::pg::background::signals::take_signals;
+use crate::pg::background::runner::{self, Runner};
+use crate::pg::background::segment::Segment;
 use crate::pg::process::interrupt;
 use crate::pg::process::unwinding::unwinding;
 use pgrx::pg_sys;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Bytes of the queue that letters come through. A longer letter goes through in parts.
@@ -19,7 +19,10 @@ const QUEUE: usize = 64 * 1024;
 /// What the shared memory begins with. Instructions and queue follow, each aligned as Postgres aligns memory.
 #[repr(C)]
 struct Header {
-    database: pg_sys::Oid,
+    /// Who asked has had enough, and the process may do something else.
+    is_finished: AtomicBool,
+    /// The process may be waiting for a lock.
+    is_waiting: AtomicBool,
     instructions: usize,
 }
 
@@ -30,11 +33,14 @@ const fn aligned(bytes: usize) -> usize {
     bytes.next_multiple_of(pg_sys::MAXIMUM_ALIGNOF as usize)
 }
 
-/// A process that does something for this one.
+/// What a process does for this one.
 #[derive(Debug)]
 pub struct Errand {
-    segment: *mut pg_sys::dsm_segment,
+    segment: Segment,
     queue: *mut pg_sys::shm_mq_handle,
+    runner: Runner,
+    /// Of a process that was started for this.
+    _mailbox: Option<Segment>,
 }
 
 /// What has come.
@@ -49,38 +55,51 @@ pub enum Received<'a> {
 }
 
 impl Errand {
-    /// Has a process started that runs what [`on_errand`] was told, in this session's database. `None`:
-    /// `max_worker_processes` are there already.
+    /// Has the session's process run what [`on_errand`](super::on_errand) was told, in this session's database: the one that has
+    /// done the last errand, or else a new one. `None`: `max_worker_processes` are there already.
+    ///
+    /// Dropped, or given up by an ERROR, it ends the process.
     pub fn start(instructions: &[u8]) -> Option<Self> {
         let queue_at = INSTRUCTIONS_AT + aligned(instructions.len());
-        // SAFETY: the segment has room for all three, and nobody else knows it yet. An ERROR frees it, as the resource owner
-        // has it by now; a worker that is registered then finds no segment, and ends. The handle outlives the segment's
-        // description, at whose end it is freed.
-        unsafe {
-            let segment = pg_sys::dsm_create(queue_at + QUEUE, 0);
-            let memory = pg_sys::dsm_segment_address(segment).cast::<u8>();
+        let segment = Segment::create(queue_at + QUEUE);
+        let memory = segment.memory();
+        // SAFETY: the segment has room for all three, and nobody else knows it yet.
+        let queue = unsafe {
             memory.cast::<Header>().write(Header {
-                database: pg_sys::MyDatabaseId,
+                is_finished: AtomicBool::new(false),
+                is_waiting: AtomicBool::new(false),
                 instructions: instructions.len(),
             });
             let to = memory.add(INSTRUCTIONS_AT);
             ptr::copy_nonoverlapping(instructions.as_ptr(), to, instructions.len());
             let queue = pg_sys::shm_mq_create(memory.add(queue_at).cast(), QUEUE);
             pg_sys::shm_mq_set_receiver(queue, pg_sys::MyProc);
-
-            let mut worker = description(
-                c"socketio_emitter question",
-                c"socketio_emitter_question_main",
+            queue
+        };
+        let (runner, mailbox) = match Runner::take_idle(&segment) {
+            Some(runner) => (runner, None),
+            None => {
+                let (runner, mailbox) = Runner::start(&segment)?;
+                (runner, Some(mailbox))
+            }
+        };
+        // SAFETY: attached. After an ERROR in one of these, the process finds no segment. The handle of the queue belongs to the
+        // call's memory.
+        let queue = unsafe {
+            let handle = runner.handle();
+            pg_sys::on_dsm_detach(
+                segment.as_ptr(),
+                Some(end_unless_finished),
+                pg_sys::Datum::from(handle),
             );
-            worker.bgw_main_arg = pg_sys::Datum::from(pg_sys::dsm_segment_handle(segment));
-            let Some(handle) = register_dynamic(&mut worker) else {
-                pg_sys::dsm_detach(segment);
-                return None;
-            };
-            pg_sys::on_dsm_detach(segment, Some(end_worker), pg_sys::Datum::from(handle));
-            let queue = pg_sys::shm_mq_attach(queue, segment, handle);
-            Some(Self { segment, queue })
-        }
+            pg_sys::shm_mq_attach(queue, segment.as_ptr(), handle)
+        };
+        Some(Self {
+            segment,
+            queue,
+            runner,
+            _mailbox: mailbox,
+        })
     }
 
     /// What has come, without waiting.
@@ -102,69 +121,86 @@ impl Errand {
     pub fn wait(&self, timeout: Duration) {
         interrupt::sleep(timeout);
     }
-}
 
-impl Drop for Errand {
-    fn drop(&mut self) {
-        // While an ERROR unwinds, Postgres does it, when it aborts the transaction.
-        if !unwinding() {
-            // SAFETY: created by `start`, detached once.
-            unsafe { pg_sys::dsm_detach(self.segment) };
+    /// Lets the process be, once it is known to be at work: for the session's next errand, unless it may be waiting for a lock,
+    /// for the next one would wait with it.
+    pub fn finish(self) {
+        let header = header(self.segment.as_ptr());
+        header.is_finished.store(true, SeqCst);
+        if header.is_waiting.load(SeqCst) {
+            runner::end(self.runner.handle());
+        } else {
+            self.runner.keep();
         }
     }
 }
 
+fn header<'a>(segment: *mut pg_sys::dsm_segment) -> &'a Header {
+    // SAFETY: `Errand::start` has written it; what changes in it may be changed together. Whoever calls this is attached, for
+    // longer than it uses it.
+    unsafe { &*pg_sys::dsm_segment_address(segment).cast::<Header>() }
+}
+
 /// Called by Postgres when this process lets go of the segment: on its own, after an ERROR, or when it ends.
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn end_worker(_segment: *mut pg_sys::dsm_segment, handle: pg_sys::Datum) {
-    let handle = handle.cast_mut_ptr::<pg_sys::BackgroundWorkerHandle>();
-    // SAFETY: as `start` has registered it, called once. Both raise nothing.
-    unsafe {
-        pg_sys::TerminateBackgroundWorker(handle);
-        pg_sys::pfree(handle.cast());
+unsafe extern "C-unwind" fn end_unless_finished(
+    segment: *mut pg_sys::dsm_segment,
+    handle: pg_sys::Datum,
+) {
+    if !header(segment).is_finished.load(SeqCst) {
+        runner::end(handle.cast_mut_ptr());
     }
 }
 
 /// What the process has to do, as it sees it.
 #[derive(Debug)]
 pub struct Duty {
-    database: pg_sys::Oid,
-    instructions: &'static [u8],
     queue: *mut pg_sys::shm_mq_handle,
+    segment: Segment,
 }
 
 impl Duty {
     /// `None` if who asked has gone.
-    fn attach(segment: pg_sys::dsm_handle) -> Option<Self> {
-        // SAFETY: as `Errand::start` has laid it out. There is no resource owner yet, so the memory stays until the process
-        // ends.
-        unsafe {
-            let segment = pg_sys::dsm_attach(segment);
-            if segment.is_null() {
-                return None;
-            }
-            let memory = pg_sys::dsm_segment_address(segment).cast::<u8>();
-            let header = memory.cast::<Header>().read();
-            let instructions =
-                std::slice::from_raw_parts(memory.add(INSTRUCTIONS_AT), header.instructions);
-            let queue = memory.add(INSTRUCTIONS_AT + aligned(header.instructions));
-            pg_sys::shm_mq_set_sender(queue.cast(), pg_sys::MyProc);
-            Some(Self {
-                database: header.database,
-                instructions,
-                queue: pg_sys::shm_mq_attach(queue.cast(), segment, ptr::null_mut()),
-            })
-        }
-    }
-
-    /// The database of who asked.
-    pub fn database(&self) -> pg_sys::Oid {
-        self.database
+    pub(super) fn attach(segment: pg_sys::dsm_handle) -> Option<Self> {
+        let segment = Segment::attach(segment)?.of_process();
+        // SAFETY: as `Errand::start` has laid it out.
+        let queue = unsafe {
+            let instructions = aligned(header(segment.as_ptr()).instructions);
+            let queue = segment.memory().add(INSTRUCTIONS_AT + instructions).cast();
+            pg_sys::shm_mq_set_sender(queue, pg_sys::MyProc);
+            pg_sys::shm_mq_attach(queue, segment.as_ptr(), ptr::null_mut())
+        };
+        Some(Self { queue, segment })
     }
 
     /// As they were given.
-    pub fn instructions(&self) -> &'static [u8] {
-        self.instructions
+    pub fn instructions(&self) -> &[u8] {
+        // SAFETY: as `Errand::start` has laid it out, and nobody changes it. It stays as long as the segment is attached.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.segment.memory().add(INSTRUCTIONS_AT),
+                header(self.segment.as_ptr()).instructions,
+            )
+        }
+    }
+
+    /// Whether who asked has had enough.
+    pub fn is_finished(&self) -> bool {
+        header(self.segment.as_ptr()).is_finished.load(SeqCst)
+    }
+
+    /// Does what may wait for a lock. `None`: who asked has had enough.
+    pub fn wait_for<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        let Header {
+            is_finished,
+            is_waiting,
+            ..
+        } = header(self.segment.as_ptr());
+        // Both sides write first and read then: this sees that it is too late, or who asked sees that this waits.
+        is_waiting.store(true, SeqCst);
+        let result = (!is_finished.load(SeqCst)).then(work);
+        is_waiting.store(false, SeqCst);
+        result
     }
 
     /// Sends a letter, and waits while the queue is full. False if nobody is there to read it.
@@ -183,24 +219,12 @@ impl Duty {
     }
 }
 
-static MAIN: OnceLock<fn(&Duty)> = OnceLock::new();
-
-/// What such a process does. Told in each process that loads the library.
-pub fn on_errand(main: fn(&Duty)) {
-    let _ = MAIN.set(main);
-}
-
-/// Where Postgres begins to run such a process.
-///
-/// # Safety
-/// For Postgres only.
-#[pgrx::pg_guard]
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn socketio_emitter_question_main(segment: pg_sys::Datum) {
-    take_signals();
-    if let Some(main) = MAIN.get()
-        && let Some(duty) = Duty::attach(segment.value() as pg_sys::dsm_handle)
-    {
-        main(&duty);
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if !unwinding() {
+            // SAFETY: attached, and let go of once; before the segment, which is dropped after this. It frees what it has in
+            // this process, which may run many errands.
+            unsafe { pg_sys::shm_mq_detach(self.queue) };
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use pgrx::pg_sys;
 
-/// `pg_depend`, and its index by the columns `classid`, `objid` and `objsubid` (`src/include/catalog/pg_depend.h`).
+/// `pg_depend`, and its indexes by the columns `classid`, `objid`, `objsubid`, and by `refclassid`, `refobjid`, `refobjsubid`
+/// (`src/include/catalog/pg_depend.h`).
 const PG_DEPEND: u32 = 2608;
 const BY_DEPENDER: u32 = 2673;
+const BY_REFERENCED: u32 = 2674;
 const CLASS: u32 = 1;
 const OBJECT: u32 = 2;
 const REFERENCED_CLASS: u32 = 4;
+const REFERENCED: u32 = 5;
 const REFERENCED_PART: u32 = 6;
 const KIND: u32 = 7;
 
@@ -27,13 +30,14 @@ pub fn on_function(trigger: pg_sys::Oid, function: pg_sys::Oid) {
         objectId: function,
         objectSubId: 0,
     };
-    // SAFETY: both are there.
+    // SAFETY: both are there. A subtransaction may follow, which must not begin within a command.
     unsafe {
         pg_sys::recordDependencyOn(
             &address(trigger),
             &function,
             pg_sys::DependencyType::DEPENDENCY_NORMAL,
         );
+        pg_sys::CommandCounterIncrement();
     }
 }
 
@@ -59,47 +63,124 @@ pub(in crate::pg) unsafe fn on_expression(
             false,
         );
         pg_sys::CommandCounterIncrement();
-        let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+        let keys = [(CLASS, pg_sys::TriggerRelationId), (OBJECT, trigger)];
+        each(
+            pg_sys::RowExclusiveLock,
+            BY_DEPENDER,
+            &keys,
+            |relation, row| {
+                let is_column = row.oid(REFERENCED_CLASS) == pg_sys::RelationRelationId
+                    && row.value(REFERENCED_PART) as i32 != 0;
+                let kind = u32::from(row.value(KIND) as u8);
+                if is_column && kind == pg_sys::DependencyType::DEPENDENCY_AUTO {
+                    pg_sys::CatalogTupleDelete(relation, &mut (*row.tuple).t_self);
+                }
+            },
+        );
+        pg_sys::CommandCounterIncrement();
+    }
+}
+
+/// Whether a trigger depends on the function.
+pub fn is_on_function(trigger: pg_sys::Oid, function: pg_sys::Oid) -> bool {
+    let mut is_found = false;
+    let keys = [(CLASS, pg_sys::TriggerRelationId), (OBJECT, trigger)];
+    // SAFETY: two columns that the index begins with.
+    unsafe {
+        each(pg_sys::AccessShareLock, BY_DEPENDER, &keys, |_, row| {
+            is_found |= row.oid(REFERENCED_CLASS) == pg_sys::ProcedureRelationId
+                && row.oid(REFERENCED) == function;
+        });
+    }
+    is_found
+}
+
+/// The triggers that depend on a column of a relation, which may be a composite type's. `column`: its number.
+pub fn triggers_on_column(relation: pg_sys::Oid, column: i16) -> Vec<pg_sys::Oid> {
+    let mut triggers = Vec::new();
+    let keys = [
+        (REFERENCED_CLASS, pg_sys::RelationRelationId),
+        (REFERENCED, relation),
+    ];
+    // SAFETY: two columns that the index begins with.
+    unsafe {
+        each(pg_sys::AccessShareLock, BY_REFERENCED, &keys, |_, row| {
+            if row.oid(CLASS) == pg_sys::TriggerRelationId
+                && row.value(REFERENCED_PART) as i32 == i32::from(column)
+            {
+                triggers.push(row.oid(OBJECT));
+            }
+        });
+    }
+    triggers
+}
+
+/// A row of `pg_depend`, none of whose columns is null.
+struct Row {
+    tuple: pg_sys::HeapTuple,
+    columns: pg_sys::TupleDesc,
+}
+
+impl Row {
+    /// # Safety
+    /// The scan that has found the row is still there.
+    unsafe fn value(&self, column: u32) -> usize {
+        let mut is_null = false;
+        // SAFETY: as the caller says.
+        unsafe {
+            pg_sys::heap_getattr(self.tuple, column as i32, self.columns, &mut is_null).value()
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::value`]; the column is of type `oid`.
+    unsafe fn oid(&self, column: u32) -> pg_sys::Oid {
+        // SAFETY: as the caller says.
+        pg_sys::Oid::from_u32(unsafe { self.value(column) } as u32)
+    }
+}
+
+/// Reads the rows that have these OIDs in two columns.
+///
+/// # Safety
+/// The columns are the first two of the index.
+unsafe fn each(
+    lock: u32,
+    index: u32,
+    keys: &[(u32, pg_sys::Oid); 2],
+    mut read: impl FnMut(pg_sys::Relation, &Row),
+) {
+    let mut scan_keys = [pg_sys::ScanKeyData::default(); 2];
+    // SAFETY: as the caller says. Closed on the way out, and by Postgres after an ERROR.
+    unsafe {
+        let lock = lock as pg_sys::LOCKMODE;
         let relation = pg_sys::table_open(pg_sys::Oid::from_u32(PG_DEPEND), lock);
-        let mut keys = [pg_sys::ScanKeyData::default(); 2];
-        for (key, (column, value)) in keys
-            .iter_mut()
-            .zip([(CLASS, pg_sys::TriggerRelationId), (OBJECT, trigger)])
-        {
+        for (key, (column, value)) in scan_keys.iter_mut().zip(keys) {
             pg_sys::ScanKeyInit(
                 key,
-                column as pg_sys::AttrNumber,
+                *column as pg_sys::AttrNumber,
                 pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
                 pg_sys::Oid::from_u32(pg_sys::F_OIDEQ),
-                pg_sys::Datum::from(value),
+                pg_sys::Datum::from(*value),
             );
         }
         let scan = pg_sys::systable_beginscan(
             relation,
-            pg_sys::Oid::from_u32(BY_DEPENDER),
+            pg_sys::Oid::from_u32(index),
             true,
             std::ptr::null_mut(),
-            keys.len() as i32,
-            keys.as_mut_ptr(),
+            scan_keys.len() as i32,
+            scan_keys.as_mut_ptr(),
         );
         loop {
-            let row = pg_sys::systable_getnext(scan);
-            if row.is_null() {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
                 break;
             }
-            let value = |column: u32| {
-                let mut is_null = false;
-                pg_sys::heap_getattr(row, column as i32, (*relation).rd_att, &mut is_null).value()
-            };
-            let is_column = value(REFERENCED_CLASS) as u32 == pg_sys::RelationRelationId.to_u32()
-                && value(REFERENCED_PART) as u32 != 0;
-            let kind = u32::from(value(KIND) as u8);
-            if is_column && kind == pg_sys::DependencyType::DEPENDENCY_AUTO {
-                pg_sys::CatalogTupleDelete(relation, &mut (*row).t_self);
-            }
+            let columns = (*relation).rd_att;
+            read(relation, &Row { tuple, columns });
         }
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, lock);
-        pg_sys::CommandCounterIncrement();
     }
 }

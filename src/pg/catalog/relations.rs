@@ -73,6 +73,7 @@ pub fn table_of_original_trigger(mut trigger: pg_sys::Oid) -> Option<pg_sys::Oid
 /// The lock that a statement takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Lock {
+    Select,
     CreateTrigger,
     DropTrigger,
 }
@@ -81,6 +82,7 @@ pub enum Lock {
 /// gone there is nothing to protect.
 pub fn lock(relation: pg_sys::Oid, lock: Lock) {
     let mode = match lock {
+        Lock::Select => pg_sys::AccessShareLock,
         Lock::CreateTrigger => pg_sys::ShareRowExclusiveLock,
         Lock::DropTrigger => pg_sys::AccessExclusiveLock,
     };
@@ -115,12 +117,12 @@ pub fn with_children(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
 /// The tables that were made of a composite type (`CREATE TABLE … OF`), by the type's relation; of any other there are none.
 pub fn tables_of_type(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     let mut tables = Vec::new();
+    if !is_composite_type(relation) {
+        return tables;
+    }
     // SAFETY: look-ups; the rows are of pg_class, whose fixed part the struct describes, and reloftype is an OID without an
     // index.
     unsafe {
-        if pg_sys::get_rel_relkind(relation) as u8 != pg_sys::RELKIND_COMPOSITE_TYPE {
-            return tables;
-        }
         each_tuple_by_key(
             pg_sys::RelationRelationId,
             pg_sys::InvalidOid,
@@ -135,8 +137,20 @@ pub fn tables_of_type(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
 
 /// Whether the relation has a column of that name, in the database's encoding.
 pub fn has_column(relation: pg_sys::Oid, column: &CStr) -> bool {
+    column_number(relation, column).is_some()
+}
+
+/// The number of the relation's column of that name, in the database's encoding.
+pub fn column_number(relation: pg_sys::Oid, column: &CStr) -> Option<i16> {
     // SAFETY: a look-up with a C string; dropped columns have no name.
-    unsafe { pg_sys::get_attnum(relation, column.as_ptr()) > 0 }
+    let number = unsafe { pg_sys::get_attnum(relation, column.as_ptr()) };
+    (number > 0).then_some(number)
+}
+
+/// Whether the relation stands for a composite type, and is no table.
+pub fn is_composite_type(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    unsafe { pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_COMPOSITE_TYPE }
 }
 
 /// The partitions of a locked relation, and theirs, locked as CREATE TRIGGER does.

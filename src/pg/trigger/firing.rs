@@ -12,9 +12,9 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 /// One firing of a trigger.
 #[derive(Clone, Copy)]
 pub struct Firing<'a> {
-    data: &'a pg_sys::TriggerData,
+    pub(super) data: &'a pg_sys::TriggerData,
     keeper: Keeper<'a>,
-    trigger: &'a pg_sys::Trigger,
+    pub(super) trigger: &'a pg_sys::Trigger,
 }
 
 /// What was done to the table.

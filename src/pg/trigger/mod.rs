@@ -2,7 +2,9 @@
 
 mod firing;
 mod function;
+mod now;
 mod transition;
 
 pub use firing::{Firing, Operation};
 pub use function::{Called, Done};
+pub use now::Now;

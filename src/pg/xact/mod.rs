@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod lock;
+pub mod place;
 pub mod snapshot;
 pub mod transaction;
 pub mod transaction_end;

@@ -127,6 +127,31 @@ fn what_is_nested_too_deep_takes_only_itself_away() {
     assert!(attachment(&bytes, &ACKNOWLEDGEMENTS).is_err());
 }
 
+#[test]
+fn a_socket_in_messagepack_that_is_none_takes_only_itself_away() {
+    let socket = |id: Value, rooms: Value| {
+        let members = [("id", id), ("rooms", rooms)];
+        Value::Map(members.map(|(key, value)| (key.into(), value)).to_vec())
+    };
+    let sockets = Value::Array(vec![
+        socket("good".into(), Value::Nil),
+        socket("no list".into(), "room".into()),
+        socket("no text".into(), Value::Array(vec![1.into()])),
+        socket(Value::Nil, Value::Array(vec![])),
+        1.into(),
+    ]);
+    let bytes = packed(8, vec![("requestId", "r1".into()), ("sockets", sockets)]);
+    let Ok(Some(Answer::Sockets {
+        sockets,
+        unreadable,
+    })) = attachment(&bytes, &SOCKETS)
+    else {
+        panic!("no answer");
+    };
+    let ids: Vec<_> = sockets.iter().map(|socket| socket.id.as_str()).collect();
+    assert_eq!((&ids[..], unreadable), (&["good"][..], 4));
+}
+
 /// JSON, each character of whose texts may be written as an escape.
 fn json() -> impl Strategy<Value = Json> {
     let text = "[ -~é€😀\u{7}\u{1f}\u{2028}]{0,6}";

@@ -7,6 +7,7 @@ use crate::pg::notify::{queue_bytes, queue_capacity, queue_usage};
 use crate::pg::xact::failure::Failure;
 use socketio_emitter_protocol::header;
 use socketio_emitter_scheduling::blame::Fault;
+use socketio_emitter_scheduling::pace::BEFORE_DELETION;
 use std::time::Duration;
 
 /// Share of Postgres's queue of notifications above which nothing more is put into it. When it is full, which takes a
@@ -30,9 +31,10 @@ impl Outlet for Notify {
     const NAME: Option<&'static str> = None;
     const LOCK: u16 = 1;
     // A notification is in the memory of the server until each listener's process has read it. That takes far less, also on
-    // a server with more to do than it can.
+    // a server with more to do than it can. With what a worker that sleeps waits in addition ([`BEFORE_DELETION`]), it is the
+    // second that the documentation names.
     const ARRIVAL: Arrival = Arrival {
-        after: Duration::from_secs(1),
+        after: Duration::from_secs(1).saturating_sub(BEFORE_DELETION),
         at_shutdown: Duration::from_millis(100),
     };
 

@@ -18,5 +18,5 @@ mod view;
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
 pub use parse::{canonical, condition, with_renamed_column};
-pub use tree::{Expression, RowSource, Unfit};
+pub use tree::{Expression, MAX_DEPTH, RowSource, Unfit};
 pub use view::{Source, View};

@@ -5,8 +5,9 @@ use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::exact::{called, is_exact};
+use crate::pg::table::expression::nodes;
 use crate::pg::table::expression::pinned::with_pinned;
-use crate::pg::table::expression::tree::{Expression, RowSource, Unfit, VARNO, keep};
+use crate::pg::table::expression::tree::{Expression, MAX_DEPTH, RowSource, Unfit, VARNO, keep};
 use pgrx::{PgList, pg_sys};
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -162,6 +163,9 @@ unsafe fn parse(
         );
         let node = pg_sys::coerce_to_boolean(state, node, CONDITION.as_ptr());
         pg_sys::assign_expr_collations(state, node);
+        if nodes::depth(node) > MAX_DEPTH {
+            return Err(Unfit::TooDeep);
+        }
         check_columns(node, relation)?;
         Ok(node)
     }

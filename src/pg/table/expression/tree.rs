@@ -33,9 +33,15 @@ pub enum Unfit {
     VirtualColumn,
     /// It compares by operators that no text of it can name.
     Unqualifiable,
+    /// It is nested deeper than [`MAX_DEPTH`].
+    TooDeep,
     /// It calls a function or an operator in a way in which others of that name could take its place.
     Inexact,
 }
+
+/// How deep a condition may be. Postgres reads and compiles one in as many calls of itself, and whoever changes the table may have less
+/// of the stack left than who declares the watch.
+pub const MAX_DEPTH: u32 = 500;
 
 /// The range table of an expression has one entry.
 pub(super) const VARNO: i32 = 1;

@@ -19,6 +19,15 @@ impl Slot {
         Self(unsafe { pg_sys::MakeSingleTupleTableSlot(columns, &pg_sys::TTSOpsMinimalTuple) })
     }
 
+    /// For rows of a table, where they lie on its pages.
+    ///
+    /// # Safety
+    /// The descriptor outlives the slot.
+    pub(in crate::pg) unsafe fn of_page(columns: pg_sys::TupleDesc) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { pg_sys::MakeSingleTupleTableSlot(columns, &pg_sys::TTSOpsBufferHeapTuple) })
+    }
+
     /// With the row that was passed to a function, which stays where it lies.
     pub fn of_record(record: &Record<'_>) -> Self {
         let (of, modifier) = record.row_type();
