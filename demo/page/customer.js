@@ -282,8 +282,8 @@ class Sizes {
 
   constructor(socket) {
     const measure = (data) => {
-      // A text begins a packet; the binaries that it announces follow.
-      if (typeof data === 'string') this.latest = new Blob([data]).size;
+      // A text begins a packet; the binaries that it announces follow. Its frame began with a letter more, which is Engine.IO's.
+      if (typeof data === 'string') this.latest = 1 + new Blob([data]).size;
       else this.latest += data.byteLength;
     };
     socket.io.on('open', () => socket.io.engine.on('data', measure));

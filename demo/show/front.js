@@ -2,9 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request as ask } from 'node:http';
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
+import { pathToFileURL } from 'node:url';
 
 const HERE = new URL('..', import.meta.url);
+// Socket.IO's client, as its servers have it: the page needs it when none of them runs, too.
+const CLIENT = new URL('client-dist/socket.io.js', pathToFileURL(createRequire(import.meta.url).resolve('socket.io/package.json')));
 const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript', sql: 'text/plain', md: 'text/plain' };
 // The page is text from elsewhere put into its own elements; should that ever fail, nothing of it runs.
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; frame-ancestors 'none'";
@@ -23,6 +27,7 @@ export class Front {
     this.#control = control;
     for (const name of readdirSync(new URL('page', HERE))) this.#files.set(`/${name}`, [new URL(`page/${name}`, HERE)]);
     this.#files.set('/', [new URL('page/index.html', HERE)]);
+    this.#files.set('/socket.io/socket.io.js', [CLIENT]);
     this.#files.set('/schema.sql', [new URL('schema.sql', HERE)]);
     // In a clone that of the project; where the demo was copied to, its own.
     this.#files.set('/README.md', [new URL('../README.md', HERE), new URL('README.md', HERE)]);

@@ -4,7 +4,6 @@ import { EventEmitter } from 'node:events';
 import pg from 'pg';
 
 export const CONNECTIONS = 16;
-const SECONDS = 20;
 const SAMPLE = 250; // milliseconds
 
 /** Emits `sample` with { mode, rate (commits per second), queued }, and `change` when it starts or ends. */
@@ -15,6 +14,8 @@ export class Load extends EventEmitter {
   #run; // what runs now
   /** What Postgres waits at each flush of its log, if it was told to: milliseconds. */
   flush = 0;
+  /** How long it runs, in seconds. */
+  seconds = 20;
   /** Why the last one ended early, or null. */
   error = null;
 
@@ -30,7 +31,7 @@ export class Load extends EventEmitter {
   }
 
   /** Resolves when it has begun. Does nothing if it runs. */
-  async start({ seconds = SECONDS } = {}) {
+  async start() {
     if (this.#run) return undefined;
     const run = { isOver: false, commits: 0, clients: [] };
     this.#run = run;
@@ -45,7 +46,7 @@ export class Load extends EventEmitter {
       return this.#end(run);
     }
     if (run.isOver) return undefined;
-    run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), Math.min(seconds, SECONDS) * 1000)];
+    run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), this.seconds * 1000)];
     run.sampledAt = performance.now();
     run.work = run.clients.map((client, i) => this.#commit(run, client, i + 1).catch((error) => {
       if (run.isOver) return;

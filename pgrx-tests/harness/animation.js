@@ -3,7 +3,7 @@ import WebP from 'node-webpmux';
 import { until } from './wait.js';
 
 const EVERY = 120; // milliseconds between pictures at least
-const REST = 1_500; // that the last one stays
+const REST = 1_500; // that one stays at most, and the last one
 
 /** Records the page while `work` runs: → pictures, [{ at, png }]. */
 export async function record(page, work) {
@@ -33,7 +33,7 @@ export async function animate(browser, pictures) {
     const frames = [];
     let size;
     for (const [i, { at, png }] of pictures.entries()) {
-      const delay = Math.round((pictures[i + 1]?.at ?? at + REST) - at);
+      const delay = Math.round(Math.min((pictures[i + 1]?.at ?? Infinity) - at, REST));
       const part = await page.evaluate((data) => globalThis.newPart(data), png);
       if (!part) {
         frames.at(-1).delay += delay;

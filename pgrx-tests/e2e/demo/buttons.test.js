@@ -79,6 +79,7 @@ describe('the buttons of the demo', () => {
 
   it('roll back, and nothing moves', async () => {
     const before = await demo.lists();
+    await until('what left before is gone', async () => (await page.locator('[inert]').count()) === 0);
     await page.evaluate(() => {
       window.moved = [];
       const observer = new MutationObserver((changes) => window.moved.push(...changes.map(({ target }) => target.className)));

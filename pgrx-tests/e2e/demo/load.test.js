@@ -76,8 +76,9 @@ describe('the load of the demo', () => {
     const load = new Load(demo.postgres.url(), pool, delivery);
     const samples = [];
     load.on('sample', (sample) => samples.push(sample));
-    await load.start({ seconds: 1 });
-    await load.start({ seconds: 1 });
+    load.seconds = 1;
+    await load.start();
+    await load.start();
     assert.equal(await connections(), 16);
     await until('it is over', () => !load.isRunning);
     assert.equal(await connections(), 0);
@@ -99,6 +100,7 @@ describe('the load of the demo', () => {
   });
 
   it('ends when nobody watches it', async () => {
+    demo.show.load.seconds = 600; // not by itself
     await demo.click('Start 20 s of load');
     await until('it runs', async () => (await connections()) === 16);
     await page.goto('about:blank');

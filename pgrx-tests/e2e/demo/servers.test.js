@@ -59,7 +59,7 @@ describe('the servers of the demo', () => {
     await demo.drawn();
     const before = await demo.lists();
     demo.show.servers.back = 600_000;
-    await Promise.all(['A', 'B'].map((name) => demo.click(`Stop server ${name}`)));
+    for (const name of ['A', 'B']) await demo.click(`Stop server ${name}`);
     for (const customer of [1, 2]) await page.locator(`#customer-${customer} [data-connection=offline]`).waitFor();
     await demo.psql(`DELETE FROM orders WHERE item = 'While it was away'; UPDATE orders SET quantity = 7 WHERE item = 'Stamps';
                      UPDATE orders SET customer_id = 2 WHERE item = 'Ink, blue'`);
@@ -100,6 +100,17 @@ describe('the servers of the demo', () => {
     } finally {
       for (const client of clients) client.disconnect();
     }
+  });
+
+  it('are not needed by a page that is opened when none of them runs: it waits for them', async () => {
+    for (const name of ['A', 'B']) await demo.click(`Stop server ${name}`);
+    await Promise.all(['A', 'B'].map((name) => untilState(name, /^stopped/)));
+    await page.reload();
+    for (const customer of [1, 2]) await page.locator(`#customer-${customer} [data-connection=offline]`).waitFor();
+    await demo.click('Start server B');
+    await demo.live();
+    await demo.drawn();
+    assert.equal((await demo.lists())[1][0][0], 'Ink, blue');
   });
 
   it('have caused no errors in the browser but of connections that were lost', () => {
