@@ -12,8 +12,8 @@ export class Load extends EventEmitter {
   #pool;
   #delivery;
   #run; // what runs now
-  /** What Postgres waits at each flush of its log, if it was told to: milliseconds. */
-  flush = 0;
+  /** What a commit waits for, as far as settings tell: { fsync, delay in milliseconds }; nothing before the first load. */
+  flush;
   /** How long it runs, in seconds. */
   seconds = 20;
   /** Why the last one ended early, or null. */
@@ -38,8 +38,10 @@ export class Load extends EventEmitter {
     this.error = null;
     this.emit('change');
     try {
-      const { rows: [{ delay }] } = await this.#pool.query(`SELECT current_setting('commit_delay')::int AS delay`);
-      this.flush = delay / 1000;
+      const { rows: [flush] } = await this.#pool.query(
+        `SELECT current_setting('fsync')::bool AS fsync, current_setting('commit_delay')::float8 / 1000 AS delay`,
+      );
+      this.flush = flush;
       await Promise.all(Array.from({ length: CONNECTIONS }, () => this.#connect(run)));
     } catch (error) {
       this.error = error.message;

@@ -107,6 +107,7 @@ describe('SQL typed into the page of the demo', () => {
     assert.deepEqual((await outcomeOf(sql)).outcome, ['SELECT 2']);
     const cells = await page.locator('#transactions > li:first-child').locator('th, td').allTextContents();
     assert.deepEqual(cells, ['item', 'photo', 'Stamps', 'NULL', 'Ink, blue', 'NULL']);
+    assert.equal(await page.locator('#transactions > li:first-child dl').isVisible(), false);
   });
 
   it('shows errors with SQLSTATE, announces them, and goes on', async () => {
