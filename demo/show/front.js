@@ -92,15 +92,19 @@ export class Front {
     return this.#servers.running.filter(({ name }) => !useless?.has(name)).sort((one, other) => clients(one.name) - clients(other.name))[0];
   }
 
-  #forward(request, response) {
-    const { server } = this.#place(request);
+  #forward(request, response, useless = new Set()) {
+    const { server } = this.#place(request, useless);
     if (!server) return void response.writeHead(503, { 'Retry-After': '1' }).end();
     const { hostname, port } = new URL(server.url);
     const forwarded = ask({ hostname, port, method: request.method, path: request.url, headers: request.headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.on('error', () => response.destroy()).pipe(response);
     });
-    forwarded.on('error', () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));
+    forwarded.on('error', () => {
+      if (response.headersSent) response.destroy();
+      else if (request.method === 'GET' && !response.destroyed) this.#forward(request, response, useless.add(server.name));
+      else response.writeHead(502).end();
+    });
     response.on('close', () => forwarded.destroy());
     request.on('error', () => forwarded.destroy()).pipe(forwarded);
   }

@@ -2,17 +2,16 @@
 import WebP from 'node-webpmux';
 import { until } from './wait.js';
 
-const EVERY = 120; // milliseconds between pictures at least
 const REST = 1_500; // that one stays at most, and the last one
 
-/** Records the page while `work` runs: → pictures, [{ at, png }]. */
-export async function record(page, work) {
+/** Records the page while `work` runs, a picture every so many milliseconds at most: → pictures, [{ at, png }]. */
+export async function record(page, work, { every }) {
   const pictures = [];
   const session = await page.context().newCDPSession(page);
   session.on('Page.screencastFrame', ({ data, metadata, sessionId }) => {
     const picture = { at: metadata.timestamp * 1000, png: data };
     // Of what comes quickly the latest: it shows what the ones before have become.
-    if (pictures.length > 1 && picture.at - pictures.at(-2).at < EVERY) pictures.pop();
+    if (pictures.length > 1 && picture.at - pictures.at(-2).at < every) pictures.pop();
     pictures.push(picture);
     session.send('Page.screencastFrameAck', { sessionId }).catch(() => {}); // it has ended
   });
