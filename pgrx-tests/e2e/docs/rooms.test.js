@@ -38,6 +38,7 @@ describe('docs/rooms.md', () => {
       INSERT INTO sessions SELECT 'token of ' || name, id, now() + interval '1 hour' FROM users;
       INSERT INTO sessions VALUES ('expired', 1, now() - interval '1 second')`);
     pool = new HeldPool(new pg.Pool({ connectionString: postgres.url({ user: SERVERS_ROLE }) }));
+    pool.pool.on('error', () => {}); // a connection may see that we stop the server before its own end
     for (let i = 0; i < 2; i++) servers.push(await start());
   });
 
@@ -182,7 +183,7 @@ describe('docs/rooms.md', () => {
         await observer.query(`SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'`, [admin.processID])).rowCount > 0);
     }, servers[0]);
     await removal;
-    assert.deepEqual((await client.take(2)).map(([name]) => name), ['ready', 'membership:delete']);
+    assert.deepEqual((await client.take(2)).map(([name]) => name).sort(), ['membership:delete', 'ready']);
     assert.deepEqual(roomsOf(client), ['user:1']);
     await observer.end();
   });
