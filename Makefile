@@ -13,7 +13,7 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint bench matrix harden all build install dist clean
+.PHONY: help demo test fresh lint docs bench matrix harden all build install dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,10 @@ fresh: ## make demo on a fresh Debian 12 and 13, each as root and as a user with
 lint: ## rustfmt, clippy, shellcheck, pgspot on the SQL scripts, and smaller checks
 	@scripts/setup lint
 	@scripts/lint
+
+docs: ## the documentation as a book, in target/book, with its links checked
+	@scripts/setup docs
+	@scripts/docs
 
 bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/setup bench

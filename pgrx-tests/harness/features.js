@@ -12,10 +12,13 @@ export function lacks(...names) {
   return missing.length > 0 && `this Postgres lacks ${missing.join(', ')}`;
 }
 
-/** The same for gems of Ruby, which come with Debian's packages. */
+/** The Ruby that Debian's packages of gems are for. */
+export const RUBY = '/usr/bin/ruby';
+
+/** The same for its gems. */
 export function lacksGems(...names) {
-  const { status } = spawnSync('ruby', ['-e', names.map((name) => `gem '${name}'`).join(';')], { stdio: 'ignore' });
-  return status !== 0 && `this machine has no Ruby with ${names.join(', ')}`;
+  const { status } = spawnSync(RUBY, ['-e', names.map((name) => `gem '${name}'`).join(';')], { stdio: 'ignore' });
+  return status !== 0 && `this machine has no ${RUBY} with ${names.join(', ')}`;
 }
 
 /** The same of programs of Prometheus's, which scripts/setup gets where the release has packages of them. */

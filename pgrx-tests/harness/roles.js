@@ -1,4 +1,4 @@
-// The two roles of a deployment, with exactly what the README tells its readers to grant.
+// The two roles of a deployment, with exactly what docs/privileges.md tells its readers to grant.
 
 /** Whom the Socket.IO servers connect as. */
 export const SERVERS_ROLE = 'socketio_servers';

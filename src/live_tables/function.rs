@@ -8,7 +8,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 /// Emits the changes of a live table, as the arguments of its trigger declare: `key=value` each, see the crate
-/// `declaration` and the README. `sio_emit_changes() → trigger`
+/// `declaration` and docs/live-tables.md. `sio_emit_changes() → trigger`
 ///
 /// A row-level trigger sends an event per row. A statement-level trigger, with transition tables, sends an event per
 /// distinct set of rooms, with an array. Both must be AFTER triggers.

@@ -164,12 +164,13 @@ fn order(
 ) -> Result<Vec<u8>, Error> {
     let mut notifications = Vec::new();
     let mut attachment = None;
-    // The roll call first: a server that then has its hands full with the question has been heard.
-    for body in [Some(roll_call), encoded]
-        .into_iter()
-        .flatten()
-        .map(|encoded| &encoded.body)
-    {
+    // The roll call first: a server that then has its hands full with the question has been heard. But who waits for the first
+    // answer only gets it sooner if nothing is ahead of it.
+    let mut bodies = [Some(roll_call), encoded];
+    if question.only_any {
+        bodies.reverse();
+    }
+    for body in bodies.into_iter().flatten().map(|encoded| &encoded.body) {
         match body {
             Body::Text(text) => notifications.push(Text(text)),
             Body::Attachment { header, payload } => {

@@ -222,8 +222,12 @@ impl Listener<'_> {
 
     fn tell_attachment(&self, uid: Cow<'_, str>, id: i64, wanted: &Wanted<'_>) -> bool {
         let table = self.order.table.map(Oid::from_u32);
-        let payload =
-            background::transaction(|| table.and_then(|table| table::attachments::read(table, id)));
+        let read = || {
+            background::transaction(|| table.and_then(|table| table::attachments::read(table, id)))
+        };
+        let Some(payload) = self.duty.wait_for(read) else {
+            return false;
+        };
         let answer = payload
             .ok()
             .flatten()

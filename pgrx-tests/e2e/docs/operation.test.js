@@ -15,8 +15,10 @@ import { evaluate, openPage } from '../../harness/page.js';
 import { startPgBouncer } from '../../harness/pgbouncer.js';
 import { emptyFolder, startStandby, takeBackup } from '../../harness/postgres.js';
 import { delivered, numbered, numbers, startQueue, status, untilIdle, untilWorker, whileWorkerStands } from '../../harness/queue.js';
+import { capture } from '../../harness/processes.js';
 import { refused } from '../../harness/refusals.js';
 import { closeAll, startServers } from '../../harness/servers.js';
+import { fromRoot } from '../../harness/setup.js';
 import { never, until } from '../../harness/wait.js';
 
 const page = openPage('docs/operation.md');
@@ -78,13 +80,15 @@ describe('docs/operation.md', () => {
   it('shows how to run an exporter and Prometheus: monitoring.test.js does', () => {
     page.next('sh', 'prometheus-sql-exporter');
     page.next('yaml', 'scrape_configs');
+    page.next('promql', 'delivered_total');
   });
 
   it('sizes: finds who holds a snapshot, and needs nothing of its own for processes', async () => {
     await run(page.next('sql', 'max_worker_processes'));
     assert.deepEqual(await run(page.next('sql', 'pg_notification_queue_usage')), ['0']);
     const holder = await postgres.connect({ user: 'app' });
-    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()');
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+    await admin.query('SELECT txid_current()'); // later snapshots are of a later moment
     const other = await postgres.connect();
     await other.query(`BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'forgotten'`);
     await admin.query(`SELECT pg_create_physical_replication_slot('standby', true)`);
@@ -207,6 +211,25 @@ describe('docs/operation.md', () => {
     }
     await admin.query('ALTER SYSTEM RESET synchronous_standby_names');
     await admin.query('SELECT pg_reload_conf()');
+  });
+
+  it('is right about which adapters end the process when the connection that listens is lost', async () => {
+    const ends = async (version) => {
+      const server = capture(process.execPath, ['--input-type=module', '--eval', `
+        const { default: pg } = await import('pg');
+        const { Server } = await import('socket.io');
+        const { createAdapter } = await import('adapter-${version}');
+        const pool = new pg.Pool({ connectionString: '${postgres.url({ user: 'socketio_servers' })}', application_name: '${version}' });
+        pool.on('error', () => {});
+        pool.on('connect', (client) => client.once('end', () => process.exit(0)));
+        new Server().adapter(createAdapter(pool));`], { cwd: fromRoot('pgrx-tests') });
+      await until(`adapter ${version} hears`, async () => (await admin.query('SELECT FROM sio_servers()')).rows.length === 1);
+      await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '${version}' AND query LIKE 'LISTEN%'`);
+      const { code, stderr } = await server;
+      assert.equal(/Unhandled 'error' event/.test(stderr), code !== 0, stderr);
+      return code !== 0;
+    };
+    assert.deepEqual([await ends('0.4.0'), await ends('0.5.0')], [false, true]);
   });
 
   it('keeps a server up whose connection is lost again and again, which then loses only what is sent meanwhile', async () => {

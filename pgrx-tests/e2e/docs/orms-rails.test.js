@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { lacksGems } from '../../harness/features.js';
+import { lacksGems, RUBY } from '../../harness/features.js';
 import { administration, assertTried, openShop, PAGE, save, shell, startShop, watchesOf } from '../../harness/orms.js';
 import { openPage } from '../../harness/page.js';
 import { PG_BIN } from '../../harness/setup.js';
 
-const RUBY = '/usr/bin/ruby';
 const TRIED = ['6.1.7', '7.2.2']; // of Debian 12 and 13
 const WATCHED = [['orders', ['customer:$customer_id']]];
 

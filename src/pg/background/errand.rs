@@ -21,6 +21,8 @@ const QUEUE: usize = 64 * 1024;
 struct Header {
     /// Who asked has had enough, and the process may do something else.
     is_finished: AtomicBool,
+    /// The process may be waiting for a lock.
+    is_waiting: AtomicBool,
     instructions: usize,
 }
 
@@ -65,6 +67,7 @@ impl Errand {
         let queue = unsafe {
             memory.cast::<Header>().write(Header {
                 is_finished: AtomicBool::new(false),
+                is_waiting: AtomicBool::new(false),
                 instructions: instructions.len(),
             });
             let to = memory.add(INSTRUCTIONS_AT);
@@ -119,12 +122,16 @@ impl Errand {
         interrupt::sleep(timeout);
     }
 
-    /// Lets the process be, once it is known to be at work: for the session's next errand.
+    /// Lets the process be, once it is known to be at work: for the session's next errand, unless it may be waiting for a lock,
+    /// for the next one would wait with it.
     pub fn finish(self) {
-        header(self.segment.as_ptr())
-            .is_finished
-            .store(true, SeqCst);
-        self.runner.keep();
+        let header = header(self.segment.as_ptr());
+        header.is_finished.store(true, SeqCst);
+        if header.is_waiting.load(SeqCst) {
+            runner::end(self.runner.handle());
+        } else {
+            self.runner.keep();
+        }
     }
 }
 
@@ -180,6 +187,20 @@ impl Duty {
     /// Whether who asked has had enough.
     pub fn is_finished(&self) -> bool {
         header(self.segment.as_ptr()).is_finished.load(SeqCst)
+    }
+
+    /// Does what may wait for a lock. `None`: who asked has had enough.
+    pub fn wait_for<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        let Header {
+            is_finished,
+            is_waiting,
+            ..
+        } = header(self.segment.as_ptr());
+        // Both sides write first and read then: this sees that it is too late, or who asked sees that this waits.
+        is_waiting.store(true, SeqCst);
+        let result = (!is_finished.load(SeqCst)).then(work);
+        is_waiting.store(false, SeqCst);
+        result
     }
 
     /// Sends a letter, and waits while the queue is full. False if nobody is there to read it.

@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { runSql } from '../../harness/blocks.js';
 import { connectClient, received } from '../../harness/clients.js';
+import { evaluate, openPage } from '../../harness/page.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { closeAll, startServers } from '../../harness/servers.js';
 import { fromRoot } from '../../harness/setup.js';
 
 const read = (...file) => readFileSync(fromRoot(...file), 'utf8');
-const page = read('docs/install.md');
+const page = openPage('docs/install.md');
 const VERSION = /default_version = '(.*)'/.exec(read('socketio_emitter.control'))[1];
-const BLOCKS = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({ language, text }));
 
 // Commands of the server's own programs.
 const isClient = (line) => /^(pg_dump|createdb|pg_restore) /.test(line);
@@ -44,7 +45,7 @@ const AFTERWARDS = {
   'GRANT USAGE ON SEQUENCE sio.': async () => {
     const admin = await cluster.connect();
     await admin.query('ALTER ROLE socketio_servers LOGIN');
-    const servers = await startServers(cluster, { count: 2, options: { tableName: 'sio.socket_io_attachments' } });
+    const servers = await startServers(cluster, { count: 2, options: await adapterOptions() });
     const client = await connectClient(servers[0]);
     servers[1].io.emit('from the other server', Buffer.from('A'));
     assert.deepEqual(await client.take(1), [['from the other server', Buffer.from('A')]]);
@@ -61,6 +62,14 @@ const AFTERWARDS = {
     await rows('SELECT table_name::text, rooms FROM sio.sio_watches', 'restored'), [{ table_name: 'invoices', rooms: ['customer:$client_id'] }]),
 };
 
+/** What the page has the servers' adapter told. */
+async function adapterOptions() {
+  let told;
+  await evaluate(page.take('js', 'createAdapter'), { io: { adapter: () => {} }, pool: {}, createAdapter: (pool, options) => { told = options; } });
+  assert.ok(told);
+  return told;
+}
+
 async function rows(sql, database) {
   const session = await cluster.connect({ database });
   try {
@@ -72,37 +81,38 @@ async function rows(sql, database) {
 
 test('the SQL and the commands of docs/install.md run in the order of the page', async () => {
   const due = new Set(Object.keys(AFTERWARDS));
-  let run = 0;
-  for (const { language, text } of BLOCKS) {
-    const lines = text.trim().split('\n');
-    if (language === 'sql') {
-      const { code, stderr } = await cluster.psql(text);
-      assert.equal(code, 0, `${text}\n${stderr}`);
-    } else if (language === 'sh' && lines.every(isClient)) {
-      for (const line of lines) {
-        const [tool, ...args] = line.split(' ');
-        const { code, stderr } = await cluster.run(tool, args, { cwd: cluster.dataDir });
-        assert.deepEqual([code, stderr], [0, ''], line);
-      }
-    } else {
-      continue;
-    }
-    run++;
+  const shell = page.takeAll('sh').map((text) => ({ text, lines: text.trim().split('\n') }));
+  const commands = shell.filter(({ lines }) => !lines.every(isClient));
+  provenElsewhere(commands.flatMap(({ lines }) => lines));
+  const inOrder = [
+    ...page.takeAll('sql').map((text) => ({ text, run: () => runSql(cluster, text) })),
+    ...shell.filter((block) => !commands.includes(block)).map(({ text, lines }) => ({ text, run: () => runClients(lines) })),
+  ].sort((a, b) => page.text.indexOf(a.text) - page.text.indexOf(b.text));
+  for (const { text, run } of inOrder) {
+    await run();
     for (const [words, check] of Object.entries(AFTERWARDS)) {
       if (!text.includes(words)) continue;
       await check();
       due.delete(words);
     }
   }
-  assert.ok(run >= 12, `${run} blocks`);
+  assert.ok(inOrder.length >= 12, `${inOrder.length} blocks`);
   assert.deepEqual([...due], []);
   // The page ends with what removes it.
   assert.deepEqual(await rows(`SELECT nspname FROM pg_namespace WHERE nspname IN ('sio', '_sio')`), []);
   assert.deepEqual(await rows('SHOW shared_preload_libraries'), [{ shared_preload_libraries: '' }]);
 });
 
-test('the commands of docs/install.md that install files are those that are tested', () => {
-  const commands = BLOCKS.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.trim().split('\n')).filter((line) => !isClient(line));
+async function runClients(lines) {
+  for (const line of lines) {
+    const [tool, ...args] = line.split(' ');
+    const { code, stderr } = await cluster.run(tool, args, { cwd: cluster.dataDir });
+    assert.deepEqual([code, stderr], [0, ''], line);
+  }
+}
+
+/** That the commands which install files are those that are tested. */
+function provenElsewhere(commands) {
   assert.ok(commands.length >= 10, `${commands.length} commands`);
   const unused = new Set(PROVEN);
   for (const command of commands) {
@@ -113,11 +123,21 @@ test('the commands of docs/install.md that install files are those that are test
     unused.delete(found);
   }
   assert.deepEqual([...unused].map(([form]) => form), []);
+}
+
+test('the manifest of docs/install.md has what scripts/test-images mounts and sets', () => {
+  const manifest = page.take('yaml', 'extensions:');
+  assert.match(manifest, /shared_preload_libraries: \[socketio_emitter\]/);
+  assert.match(manifest, /reference: \S+\/socketio-emitter:18\n/); // the tag that the command before gives
+  const images = read('scripts/test-images');
+  for (const setting of ['extension_control_path', 'dynamic_library_path']) assert.ok(images.includes(setting), setting);
 });
 
 test('docs/install.md and the tests name the same versions of the migration tools', () => {
   const { devDependencies } = JSON.parse(read('pgrx-tests/package.json'));
   for (const [name, says] of [['prisma', 'Prisma'], ['drizzle-kit', 'Drizzle Kit'], ['knex', 'Knex']]) {
-    assert.ok(page.includes(`${says} ${devDependencies[name]}`), `${says} ${devDependencies[name]}`);
+    assert.ok(page.text.includes(`${says} ${devDependencies[name]}`), `${says} ${devDependencies[name]}`);
   }
 });
+
+test('docs/install.md has no code that is not tested', () => page.assertAllTaken());

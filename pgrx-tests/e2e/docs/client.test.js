@@ -1,0 +1,85 @@
+// client/README.md: its code on both sides, with its table. What the module does is tested in client/ and in e2e/live/follow.test.js.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { io as connect } from 'socket.io-client';
+import { follow } from '../../../client/follow.js';
+import { runSql } from '../../harness/blocks.js';
+import { untilListening } from '../../harness/demo.js';
+import { evaluate, openPage } from '../../harness/page.js';
+import { startPostgres } from '../../harness/postgres.js';
+import { Reader } from '../../harness/reader.js';
+import { prepareDatabase } from '../../harness/roles.js';
+import { closeAll, startServers } from '../../harness/servers.js';
+import { until } from '../../harness/wait.js';
+
+const page = openPage('client/README.md');
+
+describe('client/README.md', () => {
+  let postgres, admin, server;
+
+  before(async () => {
+    postgres = await startPostgres({ name: 'docs-client' });
+    admin = await prepareDatabase(postgres);
+    await runSql(postgres, page.take('sql', 'sio_watch'));
+    await admin.query('GRANT SELECT ON orders TO socketio_servers; GRANT EXECUTE ON FUNCTION sio_snapshot, sio_row TO socketio_servers');
+    [server] = await startServers(postgres, { count: 1 });
+  });
+
+  after(async () => {
+    await closeAll(server);
+    await postgres?.stop();
+  });
+
+  it('has a server and a client whose list follows the table', async (t) => {
+    server.io.use((socket, next) => {
+      socket.data.customer = socket.handshake.auth.customer;
+      next();
+    });
+    await evaluate(page.take('js', 'const LIST'), { io: server.io, pool: server.pool });
+    const code = page.next('js', 'follow(socket');
+    const imports = /^(import .*\n)+/.exec(code)[0];
+    assert.deepEqual(imports.trim().split('\n'), [`import { io } from 'socket.io-client';`, `import { follow } from 'socketio_emitter-client';`]);
+    const shown = [];
+    const { socket, orders } = await evaluate(code.replace(imports, ''), {
+      io: () => connect(server.url, { auth: { customer: 1 } }), follow, render: (rows) => shown.push(rows),
+    }, ['socket', 'orders']);
+    t.after(() => {
+      orders.close();
+      socket.disconnect();
+    });
+    await until('the list is fetched', () => orders.state === 'live');
+    await admin.query(`INSERT INTO orders (customer_id, item) VALUES (1, 'a book'), (2, 'a lamp'), (1, 'a pen'); DELETE FROM orders WHERE item = 'a book';
+      UPDATE orders SET item = 'two pens' WHERE item = 'a pen'`);
+    await until('it has followed', () => orders.rows[0]?.item === 'two pens');
+    assert.deepEqual(shown.at(-1), [{ id: 3, customer_id: 1, item: 'two pens' }]);
+  });
+
+  it('has an end for the servers of earlier adapters, when they no longer hear', async () => {
+    const reader = new Reader();
+    try {
+      reader.linkPackages({ adapter: '0.3.1' });
+      reader.write('server.mjs', `
+        import { createAdapter } from '@socket.io/postgres-adapter';
+        import pg from 'pg';
+        import { Server } from 'socket.io';
+        const pool = new pg.Pool({ connectionString: '${postgres.url()}' });
+        pool.on('error', (error) => console.log(error.message));
+        ${page.take('js', 'process.exit')}
+        new Server(0, { adapter: createAdapter(pool) });
+        await pool.query('SELECT 1');
+        console.log('started');`);
+      const program = reader.start('server.mjs');
+      await program.printed('started');
+      await untilListening(postgres, { servers: 2 });
+      const end = (what) => admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND query LIKE '${what}'`);
+      // One for queries may go.
+      assert.equal((await end('SELECT 1')).rowCount, 1);
+      await program.printed('terminating connection');
+      assert.equal((await end('LISTEN%')).rowCount, 1);
+      assert.equal(await program.ended(), 1);
+    } finally {
+      await reader.close();
+    }
+    page.assertAllTaken();
+  });
+});

@@ -1,0 +1,170 @@
+// docs/start.md: an app from an empty folder, as the page says and nothing else, with passwords as Debian's Postgres asks for them, and
+// its page in Chromium.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import { runSql, statementsOf } from '../../harness/blocks.js';
+import { untilListening } from '../../harness/demo.js';
+import { evaluate, openPage } from '../../harness/page.js';
+import { freePort, PG_BIN, startPostgres } from '../../harness/postgres.js';
+import { Reader } from '../../harness/reader.js';
+import { fromRoot } from '../../harness/setup.js';
+import { until } from '../../harness/wait.js';
+
+const CHROMIUM = { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] };
+const OWNER = { database: 'shop', user: 'shop' };
+
+const page = openPage('docs/start.md');
+const read = (file) => readFileSync(fromRoot(file), 'utf8');
+
+describe('docs/start.md', () => {
+  const reader = new Reader();
+  let postgres, port, browser, tabs;
+
+  before(async () => {
+    postgres = await startPostgres({ name: 'docs-start' });
+    // As on Debian, but for the superuser, whom this harness has no other way to be.
+    writeFileSync(path.join(postgres.dataDir, 'pg_hba.conf'), 'host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n');
+    await runSql(postgres, 'SELECT pg_reload_conf()');
+    port = await freePort();
+    browser = await chromium.launch(CHROMIUM);
+  });
+  after(async () => {
+    await browser?.close();
+    await reader.close();
+    await postgres?.stop();
+  });
+
+  const ofServer = (text) => text.replaceAll('change-me@localhost/', `change-me@127.0.0.1:${postgres.port}/`);
+  const inPsql = async (sql) => {
+    reader.write('typed.sql', sql);
+    return reader.shell(`psql --no-psqlrc --set ON_ERROR_STOP=1 --quiet --no-align --tuples-only --file typed.sql '${url()}'`);
+  };
+  const url = () => ofServer(/postgres:\/\/shop:change-me@localhost\/shop/.exec(page.text)[0]);
+
+  it('installs what scripts/test-package installs', () => {
+    const [system, deb] = page.next('sh', 'apt-get').trim().split('\n');
+    assert.equal(system, 'sudo apt-get install postgresql nodejs npm');
+    assert.ok(deb.includes(`./postgresql-15-socketio-emitter_${/default_version = '(.*)'/.exec(read('socketio_emitter.control'))[1]}-1_amd64.deb`));
+    assert.match(read('scripts/test-package'), /apt-get install .*"\/tmp\/\$\(basename "\$\(deb\)"\)"/);
+  });
+
+  it('makes a database, and a role that comes in by its password alone', async () => {
+    await runSql(postgres, page.next('sql', 'CREATE DATABASE shop'));
+    await assert.rejects(postgres.connect({ ...OWNER, password: 'another' }), { code: '28P01' });
+  });
+
+  it('makes a live table as that role', async () => {
+    reader.write('schema.sql', page.next('sql', 'sio_watch'));
+    process.env.PATH = `${PG_BIN}:${process.env.PATH}`;
+    await reader.shell(ofServer(page.next('sh', 'schema.sql')));
+    assert.equal((await runSql(postgres, 'SELECT table_name, rooms FROM sio_watches', { database: 'shop' })).stdout, 'orders|{customer:$customer_id}');
+  });
+
+  it('starts a server with what npm installs', async () => {
+    const commands = page.next('sh', 'npm install').split('\n');
+    const copy = commands.findIndex((command) => command.startsWith('cp '));
+    assert.equal(commands[copy], 'cp /usr/share/doc/postgresql-15-socketio-emitter/follow.js .');
+    assert.match(read('scripts/test-package'), /cmp client\/follow\.js "\$system\/usr\/share\/doc\/\$package\/follow\.js"/);
+    commands[copy] = `cp '${fromRoot('client/follow.js')}' .`;
+    await reader.shell(commands.join('\n'), { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' });
+    reader.write('server.mjs', page.next('js', 'createAdapter'));
+    reader.write('index.html', page.next('html', 'follow('));
+    assert.equal(page.next('sh').trim(), 'node server.mjs');
+  });
+
+  it('shows each customer their own list', async () => {
+    await serve();
+    const links = (await inPsql(page.next('sql', 'http://localhost:3000/#'))).trim().split('\n').map((link) => link.replace('localhost:3000', `localhost:${port}`));
+    assert.equal(links.length, 2);
+    tabs = await Promise.all(links.map(async (link) => {
+      const tab = await browser.newPage();
+      tab.on('pageerror', (error) => { throw error; });
+      await tab.goto(link);
+      return tab;
+    }));
+    await bothShow(['#1 a book: new'], ['#2 a lamp: new']);
+    assert.deepEqual(await states(), ['live', 'live']);
+  });
+
+  it('lets nobody in without a token', async () => {
+    const tab = await browser.newPage();
+    await tab.goto(`http://localhost:${port}/#00000000-0000-0000-0000-000000000000`);
+    await tab.getByText('unknown token').waitFor();
+    assert.equal(await tab.locator('li').count(), 0);
+    await tab.close();
+  });
+
+  it('follows what psql changes', async () => {
+    const [insert, update, move, ...rolledBack] = statementsOf(page.next('sql', 'ROLLBACK'));
+    await inPsql(insert);
+    await bothShow(['#1 a book: new', '#3 a pen: new'], ['#2 a lamp: new']);
+    await inPsql(update);
+    await bothShow(['#1 a book: sent', '#3 a pen: new'], ['#2 a lamp: new']);
+    await inPsql(move);
+    await bothShow(['#3 a pen: new'], ['#2 a lamp: new', '#1 a book: sent']);
+    await inPsql(rolledBack.map((statement) => `${statement};`).join('\n'));
+    await inPsql(`INSERT INTO orders (customer_id, item) VALUES (1, 'a mark'), (2, 'a mark')`);
+    await bothShow(['#3 a pen: new', '#4 a mark: new'], ['#2 a lamp: new', '#1 a book: sent', '#5 a mark: new']);
+  });
+
+  it('has the list right when the server comes back', async () => {
+    await server.stop();
+    await inPsql(`DELETE FROM orders WHERE item = 'a mark'`);
+    await serve();
+    await bothShow(['#3 a pen: new'], ['#1 a book: sent', '#2 a lamp: new']);
+  });
+
+  it('has a trigger whose event reaches the customer, and nobody else', async () => {
+    await inPsql(page.next('sql', 'emit_paid'));
+    await tabs[0].getByText('Thank you for a pen').waitFor();
+    await bothShow(['#3 a pen: paid'], ['#1 a book: sent', '#2 a lamp: new']);
+    assert.equal((await states())[1], 'live');
+  });
+
+  it('has a doctor who finds nothing', async () => {
+    assert.equal((await runSql(postgres, page.next('sql', 'sio_doctor'), { database: 'shop' })).stdout, '');
+  });
+
+  it('lets a page of another origin in, if it is named', async () => {
+    const made = [];
+    class Server {
+      constructor(...args) { made.push(args); }
+    }
+    await evaluate(page.next('js', 'cors'), { Server, http: 'http', createAdapter: () => 'adapter', pool: 'pool' });
+    assert.deepEqual(made, [['http', { adapter: 'adapter', cors: { origin: 'http://localhost:5173' } }]]);
+    const source = readFileSync(path.join(reader.folder, 'server.mjs'), 'utf8');
+    const line = `const io = new Server(http, { adapter: createAdapter(pool) });`;
+    assert.ok(source.includes(line));
+    reader.write('cors.mjs', source.replace(line, `const io = new Server(http, { adapter: createAdapter(pool), cors: { origin: 'http://localhost:5173' } });`));
+    await server.stop();
+    await serve('cors.mjs');
+    const response = await fetch(`http://localhost:${port}/socket.io/?EIO=4&transport=polling`, { headers: { origin: 'http://localhost:5173' } });
+    assert.equal(response.headers.get('access-control-allow-origin'), 'http://localhost:5173');
+    page.assertAllTaken();
+  });
+
+  let server;
+  async function serve(file = 'server.mjs') {
+    server = reader.start(file, { DATABASE_URL: url(), PORT: String(port) });
+    await server.printed(`http://localhost:${port}`);
+    await untilListening(postgres);
+  }
+
+  const states = () => Promise.all(tabs.map((tab) => tab.locator('#state').textContent()));
+
+  async function bothShow(...expected) {
+    const lists = () => Promise.all(tabs.map((tab) => tab.locator('li').allTextContents()));
+    let shown;
+    try {
+      await until('both tabs show their lists', async () => {
+        shown = await lists();
+        return JSON.stringify(shown) === JSON.stringify(expected);
+      });
+    } catch {
+      assert.deepEqual(shown, expected);
+    }
+  }
+});
