@@ -133,6 +133,19 @@ describe('docs/rooms.md', () => {
     assert.deepEqual(await got(), [[]]);
   });
 
+  it('disconnects a client whose rooms the database does not tell, and goes on', async () => {
+    await admin.query(`ALTER TABLE memberships RENAME TO elsewhere`);
+    const client = await connectClient(servers[0], { auth: { token: 'token of Ann' } });
+    await within('it is disconnected', client.gone);
+    await admin.query(`ALTER TABLE elsewhere RENAME TO memberships`);
+    const { connect: original } = pool;
+    pool.connect = () => Promise.reject(new Error('no connection'));
+    const another = await connectClient(servers[0], { auth: { token: 'token of Ann' } });
+    await within('it is disconnected', another.gone);
+    pool.connect = original;
+    await connect('Ann');
+  });
+
   /** Connects; `between` happens when that query was answered, before the server goes on. → the client, and what it got */
   async function meanwhile(query, between, server) {
     let [begun, done] = [false, false];
