@@ -29,7 +29,7 @@ const CATALOG = `
          array(SELECT p.proargnames[i] || ' ' || format_type(p.proargtypes[i - 1], NULL) FROM generate_series(1, p.pronargs) i) AS parameters
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_proc p ON p.oid = d.objid
    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'socketio_emitter'
-     AND p.pronamespace <> '_sio'::regnamespace ORDER BY 1`;
+     AND p.pronamespace <> '_sio'::regnamespace AND p.prokind = 'f' ORDER BY 1`;
 
 /** A value for each parameter without a default. */
 const SAMPLES = {
@@ -114,9 +114,12 @@ describe('docs/reference/functions.md', () => {
 
     it('reach the clients that they name', async () => {
       await runSql(postgres, page.next('sql', 'private'));
+      const call = page.next('sql', 'CALL');
+      await runSql(postgres, call);
+      await assert.rejects(admin.query(call.replace('CALL', 'SELECT')), { code: '42809', hint: 'To call a procedure, use CALL.' });
       await runSql(postgres, page.next('sql', 'muted'));
       assert.deepEqual(await received(admin, [clients.room1, clients.own, clients.user]), [
-        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }]], [['private', 'for you']], [],
+        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }], ['point', { x: 1 }]], [['private', 'for you']], [],
       ]);
       assert.deepEqual(await received(admin, [clients.talking, clients.muted], { nsp: '/chat' }), [[['message', 'hello', { from: 'db' }]], []]);
     });
