@@ -43,3 +43,20 @@ export async function untilNothingIsLeft(admin) {
     return rowCount === 0;
   });
 }
+
+/** Connects as servers that are none, in a namespace: `onQuestion` gets each question's id, and `say`, which notifies in a transaction. */
+export async function pretendServers(postgres, namespace, onQuestion) {
+  const client = await postgres.connect();
+  const { rows: [{ channel }] } = await client.query(`SELECT channel FROM sio_encode($1, '{}', 'e')`, [namespace]);
+  const say = async (...messages) => {
+    await client.query('BEGIN');
+    for (const message of messages) await client.query('SELECT pg_notify($1, $2)', [channel, JSON.stringify(message)]);
+    await client.query('COMMIT');
+  };
+  client.on('notification', ({ payload }) => {
+    const { type, data } = JSON.parse(payload);
+    if (type === 7) onQuestion(data.requestId, say);
+  });
+  await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+  return client;
+}

@@ -9,18 +9,21 @@ import { onExit } from './processes.js';
 import { fromRoot } from './setup.js';
 import { within } from './wait.js';
 
-const PACKAGES = {
+const packages = (adapter) => ({
   pg: 'pg',
   'socket.io': 'socket.io',
   'socket.io-client': 'socket.io-client',
   '@socket.io/cluster-adapter': '@socket.io/cluster-adapter',
-  '@socket.io/postgres-adapter': `adapter-${LATEST}`,
-};
+  '@socket.io/postgres-adapter': `adapter-${adapter}`,
+});
 
-/** Runs a module of Node with more in its environment: { output(), exited, close() }. `exited` resolves with its code. */
-export function startProgram(text, env = {}) {
+/**
+ * Runs a module of Node with more in its environment: { output(), exited, close() }. `exited` resolves with its code. `adapter`: the
+ * release that it gets.
+ */
+export function startProgram(text, env = {}, { adapter = LATEST } = {}) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-program.'));
-  for (const [name, installed] of Object.entries(PACKAGES)) {
+  for (const [name, installed] of Object.entries(packages(adapter))) {
     const link = path.join(folder, 'node_modules', name);
     mkdirSync(path.dirname(link), { recursive: true });
     symlinkSync(fromRoot('pgrx-tests/node_modules', installed), link);

@@ -170,11 +170,7 @@ fn order(
     if question.only_any {
         bodies.reverse();
     }
-    for body in bodies
-        .into_iter()
-        .flatten()
-        .map(|encoded| &encoded.body)
-    {
+    for body in bodies.into_iter().flatten().map(|encoded| &encoded.body) {
         match body {
             Body::Text(text) => notifications.push(Text(text)),
             Body::Attachment { header, payload } => {

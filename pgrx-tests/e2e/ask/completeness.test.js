@@ -1,7 +1,7 @@
 // A complete answer or an error: servers that are busy, silent, killed or closing, and none at all.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { rowsOf, uidOf, untilNothingIsLeft } from '../../harness/asking.js';
+import { pretendServers, rowsOf, uidOf, untilNothingIsLeft } from '../../harness/asking.js';
 import { connectClient } from '../../harness/clients.js';
 import { startLoneServer } from '../../harness/lone-server.js';
 import { startPostgres } from '../../harness/postgres.js';
@@ -129,6 +129,15 @@ describe('an answer', () => {
     servers.splice(1, 1);
     const rows = await within('the answer is complete without it', asked);
     assert.deepEqual(rows.map(({ server }) => server).sort(), servers.map((server) => uidOf(server)).sort());
+  });
+
+  it('has no sockets of a server that says goodbye after it has answered', async () => {
+    const sockets = (uid, requestId) => ({ uid, type: 8, data: { requestId, sockets: [{ id: `socket of ${uid}`, rooms: [] }] } });
+    const fake = await pretendServers(postgres, '/', (requestId, say) => say(
+      sockets('leaves', requestId), { uid: 'leaves', type: 13 }, sockets('stays', requestId),
+    ));
+    assert.deepEqual(await rowsOf(app, `SELECT id, server FROM sio_fetch_sockets('/')`), [{ id: 'socket of stays', server: 'stays' }]);
+    await fake.end();
   });
 
   it('comes while two thousand events a second pass by', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { connectClient, received } from '../../harness/clients.js';
-import { administration, FIRST, openShop, PAGE, startShop, watchesOf } from '../../harness/orms.js';
+import { administration, FIRST, openShop, startShop, watchesOf } from '../../harness/orms.js';
 import { evaluate, openPage } from '../../harness/page.js';
 import { closeAll, startServers } from '../../harness/servers.js';
 import { fromRoot } from '../../harness/setup.js';
@@ -12,8 +12,8 @@ const MIGRATION = 'A watch in a migration';
 const TABLE = 'CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, note text);';
 
 describe('docs/orms.md, of every tool:', () => {
-  const first = openPage(PAGE, { section: FIRST });
-  const migration = openPage(PAGE, { section: MIGRATION });
+  const first = openPage('docs/orms.md', { section: FIRST });
+  const migration = openPage('docs/orms.md', { section: MIGRATION });
   const watch = migration.next('sql', 'sio_watch');
   const quietly = migration.next('sql', 'UPDATE orders');
   let postgres, shop, owner;
@@ -136,7 +136,7 @@ describe('docs/orms.md, of every tool:', () => {
 
   it('no block is left, and every tool\'s section has a test that says the same', () => {
     migration.assertAllTaken();
-    const tools = openPage(PAGE).sections().filter((section) => ![FIRST, MIGRATION].includes(section));
+    const tools = openPage('docs/orms.md').sections().filter((section) => ![FIRST, MIGRATION].includes(section));
     assert.ok(tools.length >= 3, tools.join());
     for (const tool of tools) {
       const file = fromRoot(`pgrx-tests/e2e/docs/orms-${tool.toLowerCase()}.test.js`);

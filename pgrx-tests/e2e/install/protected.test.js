@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startPostgres, upgradePostgres } from '../../harness/postgres.js';
 import { refused } from '../../harness/refusals.js';
-import { prepareDatabase } from '../../harness/roles.js';
+import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 
 const DECLARED = `
   CREATE SCHEMA shop; CREATE TYPE shop.state AS ENUM ('new', 'paid'); CREATE TYPE shop.address AS (city text);
@@ -54,6 +54,16 @@ describe('what a watch computes', () => {
     for (const what of ['function shop.room_of(shop.orders)', 'function shop.is_seen(integer)', 'type shop.amount', 'column city of composite type shop.address']) {
       assert.ok(needs.includes(what), `${what} among ${needs}`);
     }
+  });
+
+  it('is recorded once, whoever asks for it, and then no lock is held', async () => {
+    const session = await postgres.connect({ user: EMITTER_ROLE });
+    const triggers = `SELECT oid FROM pg_trigger WHERE tgname = 'sio_watch'`;
+    await session.query(`BEGIN; SELECT _sio.protect(oid), _sio.protect(0), _sio.protect(NULL) FROM (${triggers}) t`);
+    assert.deepEqual((await session.query(DEPENDENCIES)).rows, declared);
+    const { rows } = await session.query(`SELECT relation::regclass::text AS table FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text ~ '^shop'`);
+    assert.deepEqual(rows, []);
+    await session.end();
   });
 
   it('is protected in a restored database', async () => {

@@ -1,8 +1,10 @@
 // Declarations that can't be meant: refused with a HINT that works when it is typed, or warned of.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { startLive } from '../../harness/live.js';
 import { refused } from '../../harness/refusals.js';
+import { fromRoot } from '../../harness/setup.js';
 
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, "customerId" int, tags text[], doc jsonb, plain json, docs jsonb[]);
   CREATE TYPE pair AS (a int, b int); ALTER TABLE orders ADD pair pair`;
@@ -82,6 +84,29 @@ describe('sio_watch', () => {
     assert.equal(warnings.length, 2);
     await live.app.query(`SELECT sio_watch('orders', '{staff,a:b,$id:}', event => 'order')`);
     assert.equal(warnings.length, 2);
+  });
+});
+
+// Postgres reads a literal before sio_watch is called, so no hint of ours can be there: the page that tells of it must have these words.
+describe('an array literal with braces and no quotes', () => {
+  let live;
+
+  before(async () => {
+    live = await startLive({ name: 'live-literal', clients: {} });
+  });
+
+  after(async () => live?.close());
+
+  it('is an error of Postgres, in the words that the documentation quotes, and what it says instead works', async () => {
+    await live.app.query('CREATE TABLE orders (id int PRIMARY KEY, members text[])');
+    const page = readFileSync(fromRoot('docs/live-tables.md'), 'utf8');
+    const error = await live.app.query(`SELECT sio_watch('orders', '{user:\${members[]}}')`).then(() => assert.fail('refused'), (refusal) => refusal);
+    assert.equal(error.code, '22P02');
+    for (const said of [error.message, error.code, error.detail.replace(/ character\.$/, '')]) assert.ok(page.includes(said), said);
+    for (const rooms of [`'{"user:\${members[]}"}'`, `ARRAY['user:\${members[]}']`]) {
+      assert.ok(page.includes(rooms), rooms);
+      await live.app.query(`SELECT sio_watch('orders', ${rooms})`);
+    }
   });
 });
 

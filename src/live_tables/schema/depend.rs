@@ -15,12 +15,17 @@ use std::ffi::CString;
 /// Makes a trigger depend on what its arguments refer to, unless it does already: pg_upgrade makes triggers anew, and event triggers
 /// only after them.
 pub fn protect(trigger: pg_sys::Oid) {
-    let Some(Watched(StoredTrigger { table, .. })) = Watched::by_oid(trigger) else {
+    let is_told = || follower().is_none_or(|follower| depend::is_on_function(trigger, follower));
+    let Some(Watched(StoredTrigger { table, is_copy, .. })) = Watched::by_oid(trigger) else {
         return;
     };
+    // Anybody may ask for this, and must hold no lock where there is nothing to do.
+    if is_copy || is_told() {
+        return;
+    }
     // Until the end of the transaction, or somebody could drop the trigger and leave what is recorded here.
     catalog::lock(table, Lock::Select);
-    if follower().is_some_and(|follower| !depend::is_on_function(trigger, follower)) {
+    if !is_told() {
         trigger_created(trigger);
     }
 }

@@ -1,15 +1,24 @@
 // Causes for which only what travels through the table is lost.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { ADAPTERS } from '../../../harness/adapters.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient, received } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
+import { startProgram } from '../../../harness/program.js';
 import { serverGrantsIn, SERVERS_ROLE } from '../../../harness/roles.js';
 import { closeAll } from '../../../harness/servers.js';
 import { until } from '../../../harness/wait.js';
 
 const EMIT_ALL = `SELECT sio.sio_emit('/', '{room}', 'short'), sio.sio_emit('/', '{room}', 'long', to_jsonb(repeat('x', 9000))),
   sio.sio_emit_binary('/', '{room}', 'binary', '\\x41')`;
+
+const PROGRAM = `
+  import adapter from '@socket.io/postgres-adapter';
+  import pg from 'pg';
+  import { Server } from 'socket.io';
+  const io = new Server(0);
+  io.adapter(adapter.createAdapter(new pg.Pool({ connectionString: process.env.DATABASE_URL }), { errorHandler: console.error }));`;
 
 export function attachmentCauses(context) {
   const { page, says } = context;
@@ -23,7 +32,10 @@ export function attachmentCauses(context) {
       await admin.query(`CREATE SCHEMA sio; CREATE EXTENSION socketio_emitter SCHEMA sio; ${serverGrantsIn('sio')}`);
     });
 
-    afterEach(() => closeAll([client, server]));
+    afterEach(async () => {
+      await closeAll([client, server].filter(Boolean));
+      [client, server] = [];
+    });
     after(() => admin?.end());
 
     async function start(setUp) {
@@ -52,6 +64,23 @@ export function attachmentCauses(context) {
       assert.deepEqual(await lost(says(`Cannot read properties of undefined (reading 'payload')`)), []);
       await admin.query('DROP TABLE public.socket_io_attachments');
     });
+
+    for (const version of ADAPTERS) {
+      const ends = version <= '0.1.1';
+      it(`by a forgotten tableName, which ${ends ? 'ends the process' : 'an errorHandler hears'} (adapter ${version})`, async () => {
+        assert.ok(page.text.includes('Adapters 0.1.0 and 0.1.1 have no such option'));
+        const program = startProgram(PROGRAM, { DATABASE_URL: postgres.url({ user: SERVERS_ROLE, database: 'app' }) }, { adapter: version });
+        try {
+          await until('the server hears', async () => (await admin.query('SELECT FROM sio.sio_servers()')).rowCount === 1);
+          await admin.query(EMIT_ALL);
+          await until('it says so', () => program.output().includes('relation "socket_io_attachments" does not exist'));
+          if (ends) assert.notEqual(await program.exited, 0);
+          else assert.equal((await admin.query('SELECT FROM sio.sio_servers()')).rowCount, 1, 'it is there');
+        } finally {
+          await program.close();
+        }
+      });
+    }
 
     it('by a missing privilege, until it is granted; and by none with the tableName', async () => {
       const setUp = page.take('js', 'tableName');

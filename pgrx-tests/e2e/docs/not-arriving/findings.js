@@ -22,10 +22,10 @@ export function findings(context) {
     after(() => closeAll([client].filter(Boolean), servers ?? []));
 
     /** `breaks` makes that check not ok (and no other), and `mends`, from the page, makes all well. */
-    function finding(check, breaks, mends, { skip = false, ns } = {}) {
+    function finding(check, breaks, mends, { skip = false } = {}) {
       it(check, { skip }, async () => {
         await run(breaks);
-        const found = await wrong(admin, ns);
+        const found = await wrong();
         assert.ok(found[check], JSON.stringify(found));
         await run(mends);
         assert.deepEqual(await wrong(), {});
@@ -49,8 +49,7 @@ export function findings(context) {
     });
 
     finding('attachments table', `REVOKE INSERT, DELETE ON socket_io_attachments FROM ${SERVERS_ROLE}`,
-      () => admin.query(says('GRANT SELECT, INSERT, DELETE ON socket_io_attachments TO socketio_servers')),
-      { ns: '/custom' }); // the one that the servers' connection shows
+      () => admin.query(says('GRANT SELECT, INSERT, DELETE ON socket_io_attachments TO socketio_servers')));
 
     finding('attachments replica identity', 'CREATE PUBLICATION everything FOR ALL TABLES; ALTER TABLE socket_io_attachments REPLICA IDENTITY NOTHING',
       async () => {
