@@ -100,8 +100,8 @@ try {
     psql('-d', database, '-c', `SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN "socket.io#/"' AND state = 'idle'`).trim() === '2');
   const page = await until(`${url} has the page`, () => fetch(url).catch(() => undefined));
   assert.match(await page.text(), /<html/);
-  // The demo shares out clients, so these are with one server each.
   const clients = [await connect(url, 'one'), await connect(url, 'two')];
+  assert.equal(psql('-d', database, '-c', `SELECT count(DISTINCT server) FROM sio_fetch_sockets('/', '{customer:1}')`).trim(), '2');
   const headers = { 'Content-Type': 'application/json' };
   const body = JSON.stringify({ sql: `INSERT INTO orders (customer_id, item) VALUES (1, 'a book')`, run: 'x' });
   const answer = await (await fetch(`${url}/show/run`, { method: 'POST', headers, body })).json();

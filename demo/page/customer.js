@@ -3,7 +3,7 @@
 import { animate, clone, create, find } from './dom.js';
 import { follow } from './follow.js';
 
-const SHOWN = 6; // of the newest orders; the others are a dot each
+const SHOWN = 5; // of the newest orders; the others are a dot each
 const FLASHING = 100; // elements that are animated at most: thousands would stall the browser
 const EVENTS = ['order:insert', 'order:update', 'order:delete', 'order:left', 'order:photo'];
 
@@ -46,7 +46,10 @@ export class Customer {
       reconnectionDelay: 300, reconnectionDelayMax: 2_000,
     });
     const sizes = new Sizes(socket);
-    socket.on('show:statement', (statement) => transactions.statement(statement));
+    socket.on('show:statement', (statement) => {
+      this.#begin(statement.xid);
+      transactions.statement(statement);
+    });
     socket.on('show:commit', (commit) => transactions.committed(commit));
     for (const event of EVENTS) {
       socket.on(event, (argument, meta) => {
@@ -96,7 +99,9 @@ export class Customer {
   #begin(xid) {
     if (xid === this.#xid) return;
     this.#xid = xid;
+    if (this.#changed.size === 0) return;
     this.#changed.clear();
+    this.#draw();
   }
 
   // Photos aren't in the list. Those that came meanwhile are newer than what is fetched now.
@@ -277,15 +282,16 @@ class Sizes {
 
   constructor(socket) {
     const measure = (data) => {
-      // A text begins a packet; the binaries that it announces follow.
-      if (typeof data === 'string') this.latest = new Blob([data]).size;
+      // A text begins a packet; the binaries that it announces follow. Its frame began with a letter more, which is Engine.IO's.
+      if (typeof data === 'string') this.latest = 1 + new Blob([data]).size;
       else this.latest += data.byteLength;
     };
     socket.io.on('open', () => socket.io.engine.on('data', measure));
   }
 }
 
+// Events and lists may have the columns in another order.
 function isEqual(one, other) {
-  return JSON.stringify(one) === JSON.stringify(other);
+  return other !== undefined && Object.keys(one).every((name) => one[name] === other[name]);
 }
 

@@ -3,6 +3,9 @@ import { ask, create, find } from './dom.js';
 
 const ITEMS = [['Coffee mug', 'mug'], ['Desk lamp', 'lamp'], ['Notebook', 'book'], ['House plant', 'plant'], ['Wall clock', 'clock']];
 const PHOTO = new Map(ITEMS);
+const TITLES = {
+  'Move': 'to the other customer', 'Update 1,000': 'in one statement', 'Roll back': 'a transaction that deletes everything',
+};
 const NEXT = { new: 'paid', paid: 'shipped', shipped: 'new' };
 const MANY = 'Postcard'; // see orders.sql
 
@@ -19,17 +22,18 @@ export class Editor {
       'Insert': () => this.#insert(),
       'Update': () => this.#ofNewest(({ id, status, quantity }) =>
         `UPDATE orders SET status = '${NEXT[status] ?? 'new'}', quantity = ${quantity + 1} WHERE id = ${id};`),
-      'Add a photo': () => this.#ofNewest(({ id, item }) =>
+      'Add photo': () => this.#ofNewest(({ id, item }) =>
         `UPDATE orders SET photo = decode(:'${PHOTO.get(item) ?? 'mug'}', 'base64') WHERE id = ${id};`),
-      'Move to other customer': () => this.#ofNewest(({ id, customer_id: customer }) =>
+      'Move': () => this.#ofNewest(({ id, customer_id: customer }) =>
         `UPDATE orders SET customer_id = ${customer === 1 ? 2 : 1} WHERE id = ${id};`),
       'Delete': () => this.#ofNewest(({ id }) => `DELETE FROM orders WHERE id = ${id};`),
-      'Update 1,000 at once': () => this.#many(),
-      'Delete all, roll back': () => 'BEGIN; DELETE FROM orders; ROLLBACK;',
+      'Update 1,000': () => this.#many(),
+      'Roll back': () => 'BEGIN; DELETE FROM orders; ROLLBACK;',
     };
     for (const [name, sql] of Object.entries(buttons)) {
       const button = create('button', '', name);
       button.type = 'button';
+      button.title = TITLES[name] ?? '';
       button.addEventListener('click', () => {
         this.#sql.value = sql();
         this.#run();

@@ -1,5 +1,5 @@
 // The load, the switch between NOTIFY and the queue, and the plot of commits per second.
-import { announce, ask, create, find } from './dom.js';
+import { announce, ask, create, find, highlighted } from './dom.js';
 
 const SAMPLES = 80; // shown: 20 seconds of them
 const HEIGHT = 180;
@@ -26,7 +26,8 @@ export class LoadPanel {
       if (input.value === 'queue') input.disabled = Boolean(why);
     }
     const told = find('#delivery-why');
-    const waits = flush > 0 ? `Here Postgres waits ${flush} ms at each flush (commit_delay), as a disk in a network would have it.` : '';
+    find('#load-sql').replaceChildren(...highlighted(`SET socketio_emitter.delivery = '${mode}';\nUPDATE show.load SET count = count + 1 WHERE id = 1;`));
+    const waits = flushed(flush);
     told.textContent = error ? `The load ended: ${error}.` : why ?? waits;
     told.hidden = told.textContent === '';
     this.#button.textContent = isRunning ? 'Stop the load' : 'Start 20 s of load';
@@ -91,6 +92,13 @@ export class LoadPanel {
     if (queued > 0) parts.push(create('span', '', `${queued.toLocaleString('en')} waiting`));
     find('#rates').replaceChildren(...(parts.length > 0 ? parts : ['Commits per second. Start the load, then switch while it runs.']));
   }
+}
+
+// How much the queue gains depends on what a commit waits for.
+function flushed(flush) {
+  if (!flush) return '';
+  if (!flush.fsync) return 'Here fsync is off: no commit waits for a disk, so NOTIFY costs little.';
+  return flush.delay > 0 ? `Here Postgres waits ${flush.delay} ms at each flush (commit_delay), as a disk in a network would have it.` : '';
 }
 
 function shape(name, attributes, text) {

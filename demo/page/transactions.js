@@ -106,7 +106,10 @@ export class Transactions {
     outcome.hidden = outcome.childElementCount === 0;
     element.querySelectorAll('.result').forEach((result) => result.remove());
     for (const result of commands ?? []) if (result.columns.length > 0) outcome.after(tableOf(result));
-    element.querySelector('dl').replaceChildren(...this.#customers.map((customer) => this.#line(entry, customer)));
+    const list = element.querySelector('dl');
+    // That a query sends nothing is no news.
+    list.hidden = entry.received.size === 0 && commands?.length > 0 && !error && commands.every(({ columns }) => columns.length > 0);
+    list.replaceChildren(...this.#customers.map((customer) => this.#line(entry, customer)));
   }
 
   #line({ received, at }, customer) {

@@ -2,9 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request as ask } from 'node:http';
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
+import { pathToFileURL } from 'node:url';
 
 const HERE = new URL('..', import.meta.url);
+// Socket.IO's client, as its servers have it: the page needs it when none of them runs, too.
+const CLIENT = new URL('client-dist/socket.io.js', pathToFileURL(createRequire(import.meta.url).resolve('socket.io/package.json')));
 const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript', sql: 'text/plain', md: 'text/plain' };
 // The page is text from elsewhere put into its own elements; should that ever fail, nothing of it runs.
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; frame-ancestors 'none'";
@@ -23,6 +27,7 @@ export class Front {
     this.#control = control;
     for (const name of readdirSync(new URL('page', HERE))) this.#files.set(`/${name}`, [new URL(`page/${name}`, HERE)]);
     this.#files.set('/', [new URL('page/index.html', HERE)]);
+    this.#files.set('/socket.io/socket.io.js', [CLIENT]);
     this.#files.set('/schema.sql', [new URL('schema.sql', HERE)]);
     // In a clone that of the project; where the demo was copied to, its own.
     this.#files.set('/README.md', [new URL('../README.md', HERE), new URL('README.md', HERE)]);
@@ -69,10 +74,11 @@ export class Front {
 
   /** A client names itself in the query, so that what it asks reaches one server, and the page can tell which. */
   #place(request, useless) {
-    const client = new URL(request.url, 'http://front').searchParams.get('client')?.slice(0, 100) ?? request.socket.remoteAddress;
+    const query = new URL(request.url, 'http://front').searchParams;
+    const client = query.get('client')?.slice(0, 100) ?? request.socket.remoteAddress;
     const known = this.#servers.get(this.#places.get(client));
-    const server = known?.state === 'running' && !useless?.has(known.name) ? known : this.#servers.choose(useless);
-    if (server) {
+    const server = known?.state === 'running' && !useless?.has(known.name) ? known : this.#choose(useless);
+    if (server && query.has('EIO')) { // Socket.IO's, not a photo
       this.#places.delete(client);
       this.#places.set(client, server.name);
       if (this.#places.size > 1_000) this.#places.delete(this.#places.keys().next().value);
@@ -80,15 +86,25 @@ export class Front {
     return { client, server };
   }
 
-  #forward(request, response) {
-    const { server } = this.#place(request);
+  // Of those that run, the one that has the fewest clients.
+  #choose(useless) {
+    const clients = (name) => [...this.#places.values()].filter((place) => place === name).length;
+    return this.#servers.running.filter(({ name }) => !useless?.has(name)).sort((one, other) => clients(one.name) - clients(other.name))[0];
+  }
+
+  #forward(request, response, useless = new Set()) {
+    const { server } = this.#place(request, useless);
     if (!server) return void response.writeHead(503, { 'Retry-After': '1' }).end();
     const { hostname, port } = new URL(server.url);
     const forwarded = ask({ hostname, port, method: request.method, path: request.url, headers: request.headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.on('error', () => response.destroy()).pipe(response);
     });
-    forwarded.on('error', () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));
+    forwarded.on('error', () => {
+      if (response.headersSent) response.destroy();
+      else if (request.method === 'GET' && !response.destroyed) this.#forward(request, response, useless.add(server.name));
+      else response.writeHead(502).end();
+    });
     response.on('close', () => forwarded.destroy());
     request.on('error', () => forwarded.destroy()).pipe(forwarded);
   }
@@ -119,6 +135,7 @@ export class Front {
     });
     socket.once('close', () => {
       target.destroy();
+      this.#places.delete(client);
       if (server.clients.delete(client)) this.#servers.changed();
     });
   }

@@ -4,7 +4,6 @@ import { EventEmitter } from 'node:events';
 import pg from 'pg';
 
 export const CONNECTIONS = 16;
-const SECONDS = 20;
 const SAMPLE = 250; // milliseconds
 
 /** Emits `sample` with { mode, rate (commits per second), queued }, and `change` when it starts or ends. */
@@ -13,8 +12,10 @@ export class Load extends EventEmitter {
   #pool;
   #delivery;
   #run; // what runs now
-  /** What Postgres waits at each flush of its log, if it was told to: milliseconds. */
-  flush = 0;
+  /** What a commit waits for, as far as settings tell: { fsync, delay in milliseconds }; nothing before the first load. */
+  flush;
+  /** How long it runs, in seconds. */
+  seconds = 20;
   /** Why the last one ended early, or null. */
   error = null;
 
@@ -30,28 +31,31 @@ export class Load extends EventEmitter {
   }
 
   /** Resolves when it has begun. Does nothing if it runs. */
-  async start({ seconds = SECONDS } = {}) {
-    if (this.#run) return;
+  async start() {
+    if (this.#run) return undefined;
     const run = { isOver: false, commits: 0, clients: [] };
     this.#run = run;
     this.error = null;
     this.emit('change');
     try {
-      const { rows: [{ delay }] } = await this.#pool.query(`SELECT current_setting('commit_delay')::int AS delay`);
-      this.flush = delay / 1000;
-      const clients = Array.from({ length: CONNECTIONS }, () => this.#connect(run));
-      run.clients = await Promise.all(clients);
+      const { rows: [flush] } = await this.#pool.query(
+        `SELECT current_setting('fsync')::bool AS fsync, current_setting('commit_delay')::float8 / 1000 AS delay`,
+      );
+      this.flush = flush;
+      await Promise.all(Array.from({ length: CONNECTIONS }, () => this.#connect(run)));
     } catch (error) {
       this.error = error.message;
       return this.#end(run);
     }
-    run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), Math.min(seconds, SECONDS) * 1000)];
+    if (run.isOver) return undefined;
+    run.timers = [setInterval(() => this.#sample(run), SAMPLE), setTimeout(() => this.#end(run), this.seconds * 1000)];
     run.sampledAt = performance.now();
     run.work = run.clients.map((client, i) => this.#commit(run, client, i + 1).catch((error) => {
       if (run.isOver) return;
       this.error = error.message;
       this.#end(run);
     }));
+    return undefined;
   }
 
   /** Resolves when no connection of it is left. */
@@ -62,9 +66,8 @@ export class Load extends EventEmitter {
   async #connect(run) {
     const client = new pg.Client({ connectionString: this.#connectionString, application_name: 'demo load', connectionTimeoutMillis: 5_000 });
     client.on('error', () => {}); // its query fails, too
+    run.clients.push(client);
     await client.connect();
-    if (run.isOver) await client.end();
-    return client;
   }
 
   // Each connection has a row of its own: what they wait for is the commit, and not each other's lock.

@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('server-process.js', import.meta.url));
 const NAMES = ['A', 'B'];
-const BACK = 6_000; // milliseconds until one that was stopped comes back
-const AGAIN = 1_000; // and one that ended by itself
+const AGAIN = 1_000; // milliseconds until one comes back that ended by itself
 
 /** Emits `change` when a server has another state. */
 export class Servers extends EventEmitter {
   #servers;
   #isClosed = false;
+  /** Milliseconds until one comes back that was stopped. */
+  back = 6_000;
 
   constructor(connectionString) {
     super();
@@ -31,11 +32,9 @@ export class Servers extends EventEmitter {
     }));
   }
 
-  /** A running server, the one with the fewest clients; one of those left when some are no use: → { name, url, clients }. */
-  choose(useless = new Set()) {
-    return [...this.#servers.values()]
-      .filter(({ name, state }) => state === 'running' && !useless.has(name))
-      .sort((one, other) => one.clients.size - other.clients.size)[0];
+  /** Those that run: { name, url, clients }[]. */
+  get running() {
+    return [...this.#servers.values()].filter(({ state }) => state === 'running');
   }
 
   get(name) {
@@ -95,7 +94,7 @@ export class Servers extends EventEmitter {
     server.process = undefined;
     server.clients.clear();
     if (this.#isClosed) return;
-    const pause = server.isStopped ? BACK : AGAIN;
+    const pause = server.isStopped ? this.back : AGAIN;
     server.backAt = Date.now() + pause;
     server.timer = setTimeout(() => this.startOne(server.name), pause);
     this.#become(server, 'stopped');

@@ -9,7 +9,7 @@ import { Load } from './load.js';
 import { Servers } from './servers.js';
 import { Visitor } from './visitor.js';
 
-/** Starts it where `listen` says: → { url, servers, close() }. */
+/** Starts it where `listen` says: → { url, servers, load, close() }. */
 export async function startShow(connectionString, where) {
   const http = createServer();
   const url = await listen(http, where);
@@ -37,5 +37,5 @@ export async function startShow(connectionString, where) {
     await close();
     throw error;
   }
-  return { url, servers, close };
+  return { url, servers, load, close };
 }

@@ -41,6 +41,7 @@ describe('the load of the demo', () => {
     const [notify, queue] = await rates();
     assert.ok(notify > 0 && queue > 2 * notify, `${notify} and ${queue} commits per second`);
     assert.match(await page.locator('#plot').getAttribute('aria-label'), /^Commits per second: NOTIFY [\d,]+, queue [\d,]+; the queue [\d.]+ times as many$/);
+    assert.match(await page.locator('#load-sql').textContent(), /^SET socketio_emitter\.delivery = 'queue';\nUPDATE show\.load /);
     assert.match(await page.locator('#delivery-why').textContent(), /^Here Postgres waits 2 ms at each flush/);
   });
 
@@ -75,8 +76,9 @@ describe('the load of the demo', () => {
     const load = new Load(demo.postgres.url(), pool, delivery);
     const samples = [];
     load.on('sample', (sample) => samples.push(sample));
-    await load.start({ seconds: 1 });
-    await load.start({ seconds: 1 });
+    load.seconds = 1;
+    await load.start();
+    await load.start();
     assert.equal(await connections(), 16);
     await until('it is over', () => !load.isRunning);
     assert.equal(await connections(), 0);
@@ -84,7 +86,21 @@ describe('the load of the demo', () => {
     assert.equal(load.error, null);
   });
 
+  it('says why it ended early, and leaves no connection', async () => {
+    const { rows: [{ limit }] } = await admin.query(`SELECT current_setting('max_connections')::int AS limit`);
+    const others = [];
+    try {
+      while (others.length < limit - 20) others.push(await demo.postgres.connect());
+      await demo.click('Start 20 s of load');
+      await page.locator('#delivery-why', { hasText: 'The load ended: sorry, too many clients already.' }).waitFor();
+      await until('no connection is left', async () => (await connections()) === 0);
+    } finally {
+      await Promise.all(others.map((client) => client.end()));
+    }
+  });
+
   it('ends when nobody watches it', async () => {
+    demo.show.load.seconds = 600; // not by itself
     await demo.click('Start 20 s of load');
     await until('it runs', async () => (await connections()) === 16);
     await page.goto('about:blank');

@@ -12,6 +12,7 @@ describe('the page of the demo', () => {
   let demo;
   before(async () => {
     demo = await openDemo({ name: 'demo-screens' });
+    await demo.psql(`DELETE FROM orders WHERE item = 'Postcard' AND id > 100`); // axe looks at each dot
   });
   after(() => demo?.close());
 
@@ -22,15 +23,16 @@ describe('the page of the demo', () => {
       await demo.look({ ...view, colorScheme: 'light' });
       // With one of each part: rows, photos, an error, a result, a load, a server that is away.
       await demo.click('Insert');
-      await demo.click('Add a photo');
+      await demo.click('Add photo');
       await demo.type('SELECT id, item FROM orders LIMIT 2; DROP TABLE orders');
       await demo.page.locator('#transactions .error').first().waitFor();
       await demo.click('Start 20 s of load');
       await until('the load is plotted', async () => (await demo.page.locator('#plot line.notify').count()) > 0);
       await demo.click('Stop the load');
+      demo.show.servers.back = 600_000;
+      await demo.click('Stop server B');
       for (const colorScheme of ['light', 'dark']) {
         await demo.page.emulateMedia({ colorScheme });
-        if (demo.show.servers.get('B').state === 'running') await demo.click('Stop server B');
         await demo.page.locator('.server[data-state=stopped]').waitFor();
         // What is under way has colours between two.
         await until('nothing moves', () => demo.page.evaluate(() => document.getAnimations().length === 0));
@@ -39,6 +41,8 @@ describe('the page of the demo', () => {
         assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html}: ${failureSummary}`)]), []);
         assert.ok(passes.find(({ id }) => id === 'color-contrast').nodes.length > 50);
       }
+      await demo.click('Start server B');
+      await demo.page.locator('.server[data-state=running]').nth(1).waitFor();
     });
 
     it(`fits a ${screen}: nothing is cut off, and buttons are large enough for a finger`, async () => {
@@ -60,7 +64,9 @@ describe('the page of the demo', () => {
       if (beside) assert.deepEqual([ends(log), Math.round(load.y)], [ends(stage), ends(stage) + 16]);
       else assert.deepEqual([stage, log, load].map(({ y }) => Math.round(y)), [console_, stage, log].map((each) => ends(each) + 16));
       const customers = await box('.customers');
-      assert.ok(ends(customers) === ends(stage));
+      if (screen !== 'phone') assert.equal(ends(customers), ends(stage));
+      // Whoever presses a button sees what it does, without scrolling.
+      assert.ok(one.y + 150 < view.viewport.height, `the customers begin at ${one.y}`);
     });
   }
 
@@ -76,7 +82,7 @@ describe('the page of the demo', () => {
       }));
     }
     assert.deepEqual(order, [
-      'socketio_emitter', 'Insert', 'Update', 'Add a photo', 'Move to other customer', 'Delete', 'Update 1,000 at once', 'Delete all, roll back'.slice(0, 22),
+      'socketio_emitter', 'Insert', 'Update', 'Add photo', 'Move', 'Delete', 'Update 1,000', 'Roll back',
       'UPDATE orders SET stat', 'Run', 'Stop server A', 'Stop server B', 'Transactions and the events they caused', 'notify', 'Start 20 s of load', 'socketio_emitter',
     ].slice(0, 15).concat(order[15]));
     await demo.page.getByLabel('NOTIFY', { exact: true }).focus();

@@ -18,23 +18,24 @@ const withoutCron = lacks('pg_cron');
 const GROUPS = page.text.split(/^## /m).slice(1).map((text) => ({
   title: text.split('\n')[0],
   text,
-  functions: [...text.matchAll(/^### (sio_\w+)\n\n```text\n(.*?)^```\n\n(.*?)(?=^##|$(?![^]))/gms)].map(([, name, signature, below]) => (
+  functions: [...text.matchAll(/^### ((?:CALL )?sio_\w+)\n\n```text\n(.*?)^```\n\n(.*?)(?=^##|$(?![^]))/gms)].map(([, name, signature, below]) => (
     { name, signature: signature.replaceAll(/\s+/g, ' ').trim(), text: below.replaceAll('\n', ' ') })),
 }));
 const FUNCTIONS = GROUPS.flatMap(({ functions }) => functions);
 
 const CATALOG = `
-  SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
+  SELECT CASE prokind WHEN 'p' THEN 'CALL ' ELSE '' END || p.proname AS name, pg_get_function_result(p.oid) AS result,
+         replace(replace(pg_get_function_arguments(p.oid), 'IN ', ''), '_sio.namespace', 'text') AS arguments,
          obj_description(p.oid, 'pg_proc') AS comment, p.pronargs - p.pronargdefaults AS required,
-         array(SELECT p.proargnames[i] || ' ' || format_type(p.proargtypes[i - 1], NULL) FROM generate_series(1, p.pronargs) i) AS parameters
+         array(SELECT p.proargnames[i] || ' ' || replace(format_type(p.proargtypes[i - 1], NULL), '_sio.namespace', 'text') FROM generate_series(1, p.pronargs) i) AS parameters
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_proc p ON p.oid = d.objid
    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'socketio_emitter'
-     AND p.pronamespace <> '_sio'::regnamespace AND p.prokind = 'f' ORDER BY 1`;
+     AND p.pronamespace <> '_sio'::regnamespace ORDER BY 1`;
 
 /** A value for each parameter without a default. */
 const SAMPLES = {
   ns: `'/'`, rooms: `'{r}'`, event: `'e'`, args: `'{}'::jsonb[]`, payload: `'\\x00'::bytea`, num: '0', join_rooms: `'{j}'`, leave_rooms: `'{l}'`,
-  table_name: `'watched'`, record: 'w',
+  table_name: `'watched'`, record: 'w', json: `'{}'::json`,
 };
 
 describe('docs/reference/functions.md', () => {
@@ -56,7 +57,8 @@ describe('docs/reference/functions.md', () => {
   it('has the signature and the comment of each', () => {
     for (const { name, arguments: list, result, comment } of functions) {
       const { signature, text } = FUNCTIONS.find((described) => described.name === name);
-      assert.equal(signature, `${name}(${list}) → ${result}`.replaceAll(/::[a-z]+(\[\])?/g, ''));
+      const expected = name.startsWith('CALL ') ? `${name.slice(5)}(${list})` : `${name}(${list}) → ${result}`;
+      assert.equal(signature, expected.replaceAll(/::[a-z]+(\[\])?/g, ''));
       assert.ok(text.startsWith(`${comment}.`), `${name}: ${comment}`);
     }
   });
@@ -84,11 +86,13 @@ describe('docs/reference/functions.md', () => {
     const given = parameters.filter((each, i) => i < required || each === parameter || each.startsWith('rooms '));
     const values = given.map((each) => {
       const [argument] = each.split(' ');
-      return `${argument} => ${each === parameter ? 'NULL' : SAMPLES[argument]}`;
+      const sample = each === 'payload json' ? SAMPLES.json : SAMPLES[argument];
+      return `${argument} => ${each === parameter ? `NULL${each === 'payload json' ? '::json' : ''}` : sample}`;
     });
     await admin.query('BEGIN');
     try {
-      await admin.query(`SELECT ${name}(${values.join(', ')}) FROM watched w`);
+      const call = `${name}(${values.join(', ')})`;
+      await admin.query(name.startsWith('CALL ') ? call : `SELECT ${call} FROM watched w`);
       return undefined;
     } catch (error) {
       return error.code;
@@ -114,12 +118,12 @@ describe('docs/reference/functions.md', () => {
 
     it('reach the clients that they name', async () => {
       await runSql(postgres, page.next('sql', 'private'));
-      const call = page.next('sql', 'CALL');
+      const call = page.next('sql', 'CALL sio_emit');
       await runSql(postgres, call);
       await assert.rejects(admin.query(call.replace('CALL', 'SELECT')), { code: '42809', hint: 'To call a procedure, use CALL.' });
       await runSql(postgres, page.next('sql', 'muted'));
       assert.deepEqual(await received(admin, [clients.room1, clients.own, clients.user]), [
-        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }], ['point', { x: 1 }]], [['private', 'for you']], [],
+        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }], ['hello', { a: 2 }]], [['private', 'for you']], [],
       ]);
       assert.deepEqual(await received(admin, [clients.talking, clients.muted], { nsp: '/chat' }), [[['message', 'hello', { from: 'db' }]], []]);
     });
