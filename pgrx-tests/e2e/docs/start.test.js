@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
+import { io } from 'socket.io-client';
 import { runSql, statementsOf } from '../../harness/blocks.js';
 import { untilListening } from '../../harness/demo.js';
 import { evaluate, openPage } from '../../harness/page.js';
@@ -95,6 +96,18 @@ describe('docs/start.md', () => {
     await tab.getByText('unknown token').waitFor();
     assert.equal(await tab.locator('li').count(), 0);
     await tab.close();
+  });
+
+  it('goes on when a client sends what makes no sense', async (t) => {
+    const { stdout } = await runSql(postgres, 'SELECT token FROM customers WHERE id = 1', { database: 'shop' });
+    const socket = io(`http://localhost:${port}`, { auth: { token: stdout } });
+    t.after(() => socket.disconnect());
+    await until('it is connected', () => socket.connected);
+    const { id } = socket;
+    socket.emit('orders:list', 'no function').emit('orders:list');
+    const { rows } = await socket.timeout(10_000).emitWithAck('orders:list');
+    assert.deepEqual(rows.map(({ item }) => item), ['a book']);
+    assert.equal(socket.id, id);
   });
 
   it('follows what psql changes', async () => {
