@@ -37,9 +37,11 @@ export async function startServer(connectionString, where) {
   io.on('connection', (socket) => {
     // A client says which customer it is. A real server would have it prove that, here and for the requests below.
     const { customer } = socket.handshake.auth;
+    if (!Number.isInteger(customer)) return; // a client can send anything, and must not end the server
     // First into the room, then the query: what comes later than this list reaches the client as an event.
     socket.join(`customer:${customer}`);
     socket.on('orders:list', async (answer) => {
+      if (typeof answer !== 'function') return; // a client can send anything, and must not end the server
       try {
         await hearing;
         const { rows: [list] } = await pool.query(LIST, [customer]);

@@ -462,7 +462,7 @@ BEGIN
     ok := channel = prefix || '#' || namespace;
     detail := channel;
     hint := CASE WHEN ok THEN NULL ELSE format(
-        'Postgres truncates %s to this name, on which adapters before 0.4.0 hear nothing. Use a shorter namespace or prefix.',
+        'Postgres truncates %s to this name, on which adapters 0.3.0, 0.3.1 and 0.4.0 hear nothing. Use a shorter namespace or prefix.',
         prefix || '#' || namespace) END;
     RETURN NEXT;
 
@@ -507,7 +507,7 @@ BEGIN
 
     "check" := 'attachments table';
     SELECT array_agg(DISTINCT usename) INTO roles FROM pg_stat_activity
-        WHERE datname = current_database() AND query = listening || channel || '"' AND usename IS NOT NULL;
+        WHERE datname = current_database() AND starts_with(query, listening || prefix || '#') AND usename IS NOT NULL;
     SELECT string_agg(format('%s lacks %s', role, privilege), ', ' ORDER BY role, privilege) INTO names
         FROM unnest(roles) role, unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege
         WHERE NOT has_table_privilege(role, attachments.relation, privilege)

@@ -12,6 +12,7 @@ describe('the page of the demo', () => {
   let demo;
   before(async () => {
     demo = await openDemo({ name: 'demo-screens' });
+    await demo.psql(`DELETE FROM orders WHERE item = 'Postcard' AND id > 100`); // axe looks at each dot
   });
   after(() => demo?.close());
 

@@ -30,6 +30,14 @@ describe('the documentation', () => {
     assert.deepEqual(listed.toSorted(), PAGES);
   });
 
+  // It would be a TypeError, and an unhandled one ends the server: any client could send the event without a callback.
+  it('has no server that answers without asking whether the client takes an answer', () => {
+    const handlers = [...READMES, ...PAGES].flatMap((page) => blocksOf(read(page)).flatMap(({ language, text, line }) => (
+      language === 'js' ? [...text.matchAll(/socket\.on\('.*answer\) => (\{\n.*\n)?/g)].map(([head]) => ({ page, line, head })) : [])));
+    assert.ok(handlers.length >= 5, `${handlers.length} handlers`);
+    assert.deepEqual(handlers.filter(({ head }) => !head.includes(`typeof answer !== 'function'`)), []);
+  });
+
   const tests = filesIn('pgrx-tests/e2e/docs', /\.test\.js$/).map(read);
 
   /** Whether a test opens that page: by its name, or by that of a module which several tests of one page share. */

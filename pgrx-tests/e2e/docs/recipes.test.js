@@ -32,6 +32,7 @@ describe('docs/recipes.md', () => {
     });
     admin = await prepareDatabase(postgres);
     pool = new pg.Pool({ connectionString: postgres.url() });
+    pool.on('error', () => {}); // a connection may see that we stop the server before its own end
     server = await startAdapterServer({ connection: { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 } });
     await untilHearing(admin, server);
   });
@@ -123,8 +124,13 @@ describe('docs/recipes.md', () => {
     assert.deepEqual([event, body], ['notification', 'a']);
     assert.deepEqual(await due(), [], 'not yet');
     await admin.query(`UPDATE notifications SET created_at = now() - interval '11 s', seen_at = CASE body WHEN 'seen' THEN now() END`);
-    assert.deepEqual(await due(), ['2 b', '2 c']);
-    assert.deepEqual(await due(), [], 'each once');
+    // On a busy machine, a server may answer too late, and counts as absent: so the page has it.
+    const dueAgain = async (from, expected) => until(`due is ${expected}`, async () => {
+      await admin.query(`UPDATE notifications SET pushed_at = NULL WHERE ${from}`);
+      return String(await due()) === String(expected);
+    });
+    await dueAgain('true', ['2 b', '2 c']);
+    await dueAgain('user_id = 1', []); // and nobody else's a second time
     await ann.close();
     clients.pop();
     await until('the server knows', () => server.io.of('/').sockets.size === 0);
