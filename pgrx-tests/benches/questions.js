@@ -13,6 +13,7 @@ const QUESTIONS = 40;
 const FIRST = 10;
 const SETTLE = 100; // ms
 const PAUSE = 15; // ms
+const REST = 300; // ms, the same for both contenders
 const EMIT_ROUNDS = 25;
 const EMITS = 1_000;
 
@@ -98,13 +99,18 @@ async function benchEmits(cluster, admin) {
     if (before !== expected) throw new Error(`${before} processes of questions, not ${expected}`);
     return { ms };
   };
+  const each = async (sql) => {
+    await untilNothingIsLeft(admin);
+    await sleep(REST);
+    await Promise.all(askers.map((asker) => asker.query(sql)));
+  };
   const { beside } = await takeTurns(EMIT_ROUNDS, {
     alone: async () => {
-      await untilNothingIsLeft(admin);
+      await each(`SELECT pg_sleep(${SETTLE} / 1000.0)`);
       return emits(0);
     },
     beside: async () => {
-      await Promise.all(askers.map((asker) => asker.query(`SELECT FROM sio_servers('/', '${SETTLE} ms')`)));
+      await each(`SELECT FROM sio_servers('/', '${SETTLE} ms')`);
       return emits(askers.length);
     },
   });
