@@ -227,13 +227,20 @@ impl Resolver<'_> {
     ) -> Result<Vec<NamedReader>, Error> {
         let names = primary_key(table);
         if names.is_empty() {
+            let hint = match argument {
+                Key::LeftEvent => "Add a primary key to the table, or leave left_event out.",
+                _ => {
+                    "Add a primary key to the table, or use payload=row, or payload=change with old=full."
+                }
+            };
             return Err(LiveTableError::misdeclared(
                 Why::NoPrimaryKey,
                 argument,
                 value,
                 "requires a primary key, which the table does not have",
-                "Add a primary key to the table, or use payload=row, or payload=change with old=full.",
-            ).into());
+                hint,
+            )
+            .into());
         }
         let is_key = |name: &str| {
             names
