@@ -9,7 +9,7 @@ import { capture, onExit } from './processes.js';
 import { fromRoot } from './setup.js';
 import { until, within } from './wait.js';
 
-const PACKAGES = ['pg', 'socket.io', 'socket.io-client'];
+const PACKAGES = ['pg', 'socket.io', 'socket.io-client', '@socket.io/cluster-adapter'];
 
 export class Reader {
   folder = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-reader.'));
@@ -49,6 +49,15 @@ export class Reader {
     this.#forget();
     rmSync(this.folder, { recursive: true });
   }
+}
+
+/** A program that a page shows whole, in a process of its own: { output(), ended(): waits for its code, close() }. `adapter`: the release that it gets. */
+export function startProgram(text, env, { adapter } = {}) {
+  const reader = new Reader();
+  reader.linkPackages({ adapter });
+  reader.write('program.mjs', text);
+  const program = reader.start('program.mjs', env);
+  return { output: () => program.output, ended: () => program.ended(), close: () => reader.close() };
 }
 
 class Program {

@@ -5,7 +5,7 @@ import { ADAPTERS } from '../../../harness/adapters.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient, received } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
-import { startProgram } from '../../../harness/program.js';
+import { startProgram } from '../../../harness/reader.js';
 import { serverGrantsIn, SERVERS_ROLE } from '../../../harness/roles.js';
 import { closeAll } from '../../../harness/servers.js';
 import { until } from '../../../harness/wait.js';
@@ -74,7 +74,7 @@ export function attachmentCauses(context) {
           await until('the server hears', async () => (await admin.query('SELECT FROM sio.sio_servers()')).rowCount === 1);
           await admin.query(EMIT_ALL);
           await until('it says so', () => program.output().includes('relation "socket_io_attachments" does not exist'));
-          if (ends) assert.notEqual(await program.exited, 0);
+          if (ends) assert.notEqual(await program.ended(), 0);
           else assert.equal((await admin.query('SELECT FROM sio.sio_servers()')).rowCount, 1, 'it is there');
         } finally {
           await program.close();
