@@ -26,8 +26,9 @@ impl Runner {
     /// Gives the errand to the session's idle process. `None` if it has none, or that has left.
     pub fn take_idle(errand: &Segment) -> Option<Self> {
         let runner = IDLE.take()?;
-        let posted = Segment::attach(runner.mailbox)
-            .is_some_and(|mailbox| Mailbox::of(&mailbox).post(errand.number()));
+        let posted = Segment::attach(runner.mailbox).is_some_and(|segment| {
+            Mailbox::of_this_session(&segment).is_some_and(|mailbox| mailbox.post(errand.number()))
+        });
         if !posted {
             forget(runner.handle);
         }

@@ -35,6 +35,11 @@ impl Segment {
         unsafe { pg_sys::dsm_segment_address(self.0).cast() }
     }
 
+    pub fn bytes(&self) -> usize {
+        // SAFETY: attached.
+        unsafe { pg_sys::dsm_segment_map_length(self.0) }
+    }
+
     pub fn number(&self) -> pg_sys::dsm_handle {
         // SAFETY: attached.
         unsafe { pg_sys::dsm_segment_handle(self.0) }
