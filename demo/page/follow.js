@@ -164,6 +164,7 @@ class List {
   #knownFrom(fetched) {
     const { snapshot, rows } = fetched ?? {};
     if (typeof snapshot !== 'string' || !/^\d+:\d+:[\d,]*$/.test(snapshot) || !Array.isArray(rows)) {
+      if (fetched?.error) throw new Error(`the server answered fetch with an error: ${JSON.stringify(fetched.error).slice(0, 200)}`);
       throw new TypeError(`fetch returned no { snapshot, rows }: ${JSON.stringify(fetched)?.slice(0, 200)}`);
     }
     const known = new Known(snapshot);

@@ -1,7 +1,7 @@
 // A reader of the documentation: a folder, into which they write what a page shows, and what they start there.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { LATEST } from './adapters.js';
@@ -28,6 +28,10 @@ export class Reader {
       mkdirSync(path.dirname(link), { recursive: true });
       symlinkSync(fromRoot('pgrx-tests/node_modules', installed), link);
     }
+  }
+
+  has(name) {
+    return existsSync(path.join(this.folder, 'node_modules', name, 'package.json'));
   }
 
   /** Runs a block of shell commands to their end: → what they print. */

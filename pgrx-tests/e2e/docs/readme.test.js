@@ -37,6 +37,9 @@ describe('README.md', () => {
     reader.write('client.mjs', client);
     reader.write('another.mjs', client.replace('customer: 1', 'customer: 2'));
     reader.write('follow.js', read('client/follow.js'));
+    const [init, module, install] = page.next('sh', 'npm install').trim().split('\n');
+    await reader.shell(`${init}\n${module}`);
+    for (const name of install.replace('npm install ', '').split(' ')) assert.ok(reader.has(name), `${name} is what the reader has here`);
 
     reader.start('server.mjs', { DATABASE_URL: postgres.url() });
     await untilListening(postgres);
