@@ -497,7 +497,7 @@ BEGIN
         WHERE used.name <> $1 AND NOT EXISTS (SELECT FROM %1$s.sio_servers(used.name))$$, home)
         INTO names USING namespace, prefix;
     ok := names IS NULL;
-    detail := coalesce('no server hears ' || names || ', on which is emitted', 'each other one of a watch or a failed message is heard');
+    detail := coalesce('no server hears ' || names || ', on which is emitted', 'those of all watches and failed messages are heard');
     hint := CASE WHEN ok THEN NULL ELSE 'Create the namespace in the servers with io.of(), or emit on another one.' END;
     EXECUTE format($$SELECT string_agg(name, ', ') FROM unnest($1) name
         WHERE name <> $2 AND name NOT IN (SELECT w.ns FROM %s.sio_watches w WHERE w.ns IS NOT NULL)$$, home)
@@ -508,10 +508,18 @@ BEGIN
     "check" := 'attachments table';
     SELECT array_agg(DISTINCT usename) INTO roles FROM pg_stat_activity
         WHERE datname = current_database() AND starts_with(query, listening || prefix || '#') AND usename IS NOT NULL;
-    SELECT string_agg(format('%s lacks %s', role, privilege), ', ' ORDER BY role, privilege) INTO names
-        FROM unnest(roles) role, unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege
-        WHERE NOT has_table_privilege(role, attachments.relation, privilege)
-            OR NOT has_schema_privilege(role, (SELECT relnamespace FROM pg_class WHERE oid = attachments.relation), 'USAGE');
+    -- The sequence of an identity, on which it depends otherwise, needs no privilege.
+    SELECT string_agg(format('%s lacks %s', role, lacking.privilege), ', ' ORDER BY role, lacking.privilege) INTO names
+        FROM unnest(roles) role, pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id', LATERAL (
+            SELECT privilege FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege WHERE NOT has_table_privilege(role, c.oid, privilege)
+            UNION ALL SELECT 'USAGE on schema ' || c.relnamespace::regnamespace
+                WHERE NOT has_schema_privilege(role, c.relnamespace, 'USAGE')
+            UNION ALL SELECT 'USAGE on sequence ' || s.oid::regclass FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
+                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                    AND d.refobjsubid = a.attnum AND d.deptype = 'a'
+                    AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(role, s.oid, 'USAGE, UPDATE') ELSE false END
+        ) lacking
+        WHERE c.oid = attachments.relation;
     ok := attachments.problem IS NULL AND names IS NULL;
     detail := coalesce(attachments.problem, format('%s: %s', attachments.relation, coalesce(names, CASE
         WHEN roles IS NULL THEN 'which role the servers connect as is not known, as none listens'

@@ -472,6 +472,31 @@ CREATE SCHEMA IF NOT EXISTS _sio; /* socketio_emitter::api::_sio */
 /* <begin connected objects> */
 -- src/lib.rs
 -- requires:
+--   api::_sio
+--   api::emit::sio_emit
+
+-- sio_emit with a payload of type json: row_to_json() and json_build_object() return one.
+--
+-- A procedure, so that the function's name stays unique, by which it is granted. Called as a function it is an error whose hint says
+-- what works, CALL. Where the payload is a literal, NULL or a parameter of no type yet, Postgres chooses the function: for texts of any
+-- type it prefers text to a domain (func_select_candidate in src/backend/parser/parse_func.c). The domain is over varchar because a
+-- "char" has no implicit cast to that.
+CREATE DOMAIN _sio.namespace AS pg_catalog.varchar;
+COMMENT ON DOMAIN _sio.namespace IS 'Has Postgres prefer the function sio_emit to the procedure';
+CREATE PROCEDURE @extschema@.sio_emit(
+    ns _sio.namespace, rooms pg_catalog.text[], event pg_catalog.text, payload pg_catalog.json,
+    except_rooms pg_catalog.text[] DEFAULT '{}', "volatile" pg_catalog.bool DEFAULT false,
+    compress pg_catalog.bool DEFAULT NULL, binaries pg_catalog.bytea[] DEFAULT '{}'
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $procedure$
+    SELECT @extschema@.sio_emit(ns::pg_catalog.text, rooms, event, payload::pg_catalog.jsonb, except_rooms, "volatile", compress, binaries);
+$procedure$;
+COMMENT ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) IS
+    'Like the function sio_emit, with a payload of type json; it needs EXECUTE on that';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs
+-- requires:
 --   attachments
 --   api::_sio
 
@@ -565,28 +590,51 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs
--- requires:
---   api::_sio
---   api::emit::sio_emit
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
 
--- sio_emit with a payload of type json: row_to_json() and json_build_object() return one.
---
--- A procedure, so that the function's name stays unique, by which it is granted. Called as a function it is an error whose hint says
--- what works, CALL. Where the payload is a literal, NULL or a parameter of no type yet, Postgres chooses the function: for texts of any
--- type it prefers text to a domain (func_select_candidate in src/backend/parser/parse_func.c). The domain is over varchar because a
--- "char" has no implicit cast to that.
-CREATE DOMAIN _sio.namespace AS pg_catalog.varchar;
-COMMENT ON DOMAIN _sio.namespace IS 'Has Postgres prefer the function sio_emit to the procedure';
-CREATE PROCEDURE @extschema@.sio_emit(
-    ns _sio.namespace, rooms pg_catalog.text[], event pg_catalog.text, payload pg_catalog.json,
-    except_rooms pg_catalog.text[] DEFAULT '{}', "volatile" pg_catalog.bool DEFAULT false,
-    compress pg_catalog.bool DEFAULT NULL, binaries pg_catalog.bytea[] DEFAULT '{}'
-) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $procedure$
-    SELECT @extschema@.sio_emit(ns::pg_catalog.text, rooms, event, payload::pg_catalog.jsonb, except_rooms, "volatile", compress, binaries);
-$procedure$;
-COMMENT ON PROCEDURE @extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[]) IS
-    'Like the function sio_emit, with a payload of type json; it needs EXECUTE on that';
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::waiting
+CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
+	"queued" bigint,  /* i64 */
+	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::attachments
+CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
+	"attachments" bigint,  /* Option < i64 > */
+	"attachment_bytes" bigint  /* Option < i64 > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -640,15 +688,70 @@ AS 'MODULE_PATHNAME', '_sio_protect_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::waiting
-CREATE  FUNCTION _sio."waiting"() RETURNS TABLE (
-	"queued" bigint,  /* i64 */
-	"oldest_queued_at" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
+-- src/lib.rs
+-- requires:
+--   api::schema::_sio_altered
+--   api::schema::_sio_dropped
+--   api::schema::_sio_protect
+
+-- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
+--
+-- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
+-- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
+CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+BEGIN
+    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
+    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
+        SELECT FROM pg_proc p
+            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
+        WHERE p.proname = 'sio_emit_changes'
+    ) THEN
+        RETURN;
+    END IF;
+    IF TG_EVENT = 'ddl_command_start' THEN
+        -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
+        -- depends on this function, too; and before one is made, it is told of all others.
+        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
+            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
+            WHERE p.proname = 'sio_emit_changes';
+        END IF;
+    ELSIF TG_EVENT = 'ddl_command_end' THEN
+        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
+    ELSE
+        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
+        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
+            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
+    END IF;
+EXCEPTION
+    -- What is refused.
+    WHEN dependent_objects_still_exist THEN
+        RAISE;
+    WHEN OTHERS THEN
+        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
+            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
+END
+$function$;
+COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
+
+-- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
+CREATE EVENT TRIGGER sio_altered ON ddl_command_end
+    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    EXECUTE FUNCTION _sio.follow_schema();
+CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
+-- Commands that drop what functions and filters refer to, or make a trigger.
+CREATE EVENT TRIGGER sio_begun ON ddl_command_start
+    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
+        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
+    EXECUTE FUNCTION _sio.follow_schema();
+COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
+COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
+COMMENT ON EVENT TRIGGER sio_begun IS 'Tells Postgres what watches of socketio_emitter depend on, where it has not been told';
+-- Dependencies hold in replicas, too.
+ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
+ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -725,118 +828,6 @@ ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
 
 /* <begin connected objects> */
 -- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   api::schema::_sio_altered
---   api::schema::_sio_dropped
---   api::schema::_sio_protect
-
--- What becomes of the tables is told to the watches: names are followed, and what can't be is refused.
---
--- In PL/pgSQL, because what goes wrong in it can be caught before it keeps a command from running: also a library that is gone, or one
--- that a session has loaded before an update. Its own statements look at Postgres's catalogs only.
-CREATE FUNCTION _sio.follow_schema() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
-#variable_conflict use_column
-BEGIN
-    -- Where no trigger calls ours, the library isn't loaded. A snapshot of an earlier moment may not show that one does.
-    IF current_setting('transaction_isolation') = 'read committed' AND NOT EXISTS (
-        SELECT FROM pg_proc p
-            JOIN pg_depend d ON d.refclassid = 1255 AND d.refobjid = p.oid AND d.classid = 2620 -- pg_proc, pg_trigger
-        WHERE p.proname = 'sio_emit_changes'
-    ) THEN
-        RETURN;
-    END IF;
-    IF TG_EVENT = 'ddl_command_start' THEN
-        -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
-        -- depends on this function, too; and before one is made, it is told of all others.
-        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
-            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
-            WHERE p.proname = 'sio_emit_changes';
-        END IF;
-    ELSIF TG_EVENT = 'ddl_command_end' THEN
-        PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
-    ELSE
-        -- An ALTER says what of it cascades. A DROP isn't among these commands; what DROP OWNED revokes is.
-        PERFORM _sio.dropped(c.command) FROM (VALUES (1)) once
-            LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
-    END IF;
-EXCEPTION
-    -- What is refused.
-    WHEN dependent_objects_still_exist THEN
-        RAISE;
-    WHEN OTHERS THEN
-        RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
-            USING ERRCODE = SQLSTATE, HINT = 'Run SELECT sio_check() in a new session to see whether the watches still fit their tables.';
-END
-$function$;
-COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
-
--- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
-CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
-        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
-    EXECUTE FUNCTION _sio.follow_schema();
-CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
--- Commands that drop what functions and filters refer to, or make a trigger.
-CREATE EVENT TRIGGER sio_begun ON ddl_command_start
-    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
-        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
-    EXECUTE FUNCTION _sio.follow_schema();
-COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
-COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';
-COMMENT ON EVENT TRIGGER sio_begun IS 'Tells Postgres what watches of socketio_emitter depend on, where it has not been told';
--- Dependencies hold in replicas, too.
-ALTER EVENT TRIGGER sio_altered ENABLE ALWAYS;
-ALTER EVENT TRIGGER sio_dropped ENABLE ALWAYS;
-ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/doctor.rs
--- socketio_emitter::api::doctor::attachments_table
-CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
-	"relation" oid,  /* Option < Oid > */
-	"problem" text,  /* Option < TextResult > */
-	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::attachments
-CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
-	"attachments" bigint,  /* Option < i64 > */
-	"attachment_bytes" bigint  /* Option < i64 > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
 -- socketio_emitter::api::queue::worker
 CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 	"delivery" text,  /* TextResult */
@@ -848,6 +839,15 @@ CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1102,7 +1102,7 @@ BEGIN
         WHERE used.name <> $1 AND NOT EXISTS (SELECT FROM %1$s.sio_servers(used.name))$$, home)
         INTO names USING namespace, prefix;
     ok := names IS NULL;
-    detail := coalesce('no server hears ' || names || ', on which is emitted', 'each other one of a watch or a failed message is heard');
+    detail := coalesce('no server hears ' || names || ', on which is emitted', 'those of all watches and failed messages are heard');
     hint := CASE WHEN ok THEN NULL ELSE 'Create the namespace in the servers with io.of(), or emit on another one.' END;
     EXECUTE format($$SELECT string_agg(name, ', ') FROM unnest($1) name
         WHERE name <> $2 AND name NOT IN (SELECT w.ns FROM %s.sio_watches w WHERE w.ns IS NOT NULL)$$, home)
@@ -1113,10 +1113,18 @@ BEGIN
     "check" := 'attachments table';
     SELECT array_agg(DISTINCT usename) INTO roles FROM pg_stat_activity
         WHERE datname = current_database() AND starts_with(query, listening || prefix || '#') AND usename IS NOT NULL;
-    SELECT string_agg(format('%s lacks %s', role, privilege), ', ' ORDER BY role, privilege) INTO names
-        FROM unnest(roles) role, unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege
-        WHERE NOT has_table_privilege(role, attachments.relation, privilege)
-            OR NOT has_schema_privilege(role, (SELECT relnamespace FROM pg_class WHERE oid = attachments.relation), 'USAGE');
+    -- The sequence of an identity, on which it depends otherwise, needs no privilege.
+    SELECT string_agg(format('%s lacks %s', role, lacking.privilege), ', ' ORDER BY role, lacking.privilege) INTO names
+        FROM unnest(roles) role, pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id', LATERAL (
+            SELECT privilege FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) privilege WHERE NOT has_table_privilege(role, c.oid, privilege)
+            UNION ALL SELECT 'USAGE on schema ' || c.relnamespace::regnamespace
+                WHERE NOT has_schema_privilege(role, c.relnamespace, 'USAGE')
+            UNION ALL SELECT 'USAGE on sequence ' || s.oid::regclass FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
+                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                    AND d.refobjsubid = a.attnum AND d.deptype = 'a'
+                    AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(role, s.oid, 'USAGE, UPDATE') ELSE false END
+        ) lacking
+        WHERE c.oid = attachments.relation;
     ok := attachments.problem IS NULL AND names IS NULL;
     detail := coalesce(attachments.problem, format('%s: %s', attachments.relation, coalesce(names, CASE
         WHEN roles IS NULL THEN 'which role the servers connect as is not known, as none listens'

@@ -90,7 +90,16 @@ describe('sio_doctor', () => {
     await admin.query(`REVOKE DELETE ON socket_io_attachments FROM ${SERVERS_ROLE}`);
     const { 'attachments table': table } = await wrong(['attachments table'], '/custom');
     assert.equal(table.detail, 'public.socket_io_attachments: socketio_servers lacks DELETE');
-    await admin.query(SERVER_GRANTS);
+    await admin.query(`${SERVER_GRANTS}; REVOKE USAGE ON SCHEMA public FROM PUBLIC; REVOKE USAGE ON SEQUENCE socket_io_attachments_id_seq FROM ${SERVERS_ROLE}`);
+    assert.equal((await wrong(['attachments table']))['attachments table'].detail,
+      'public.socket_io_attachments: socketio_servers lacks USAGE on schema public, socketio_servers lacks USAGE on sequence public.socket_io_attachments_id_seq');
+    await admin.query(`GRANT USAGE ON SCHEMA public TO PUBLIC; ${SERVER_GRANTS}`);
+    // No default of an identity column is evaluated with the privileges of who inserts.
+    await admin.query(`ALTER TABLE socket_io_attachments ALTER id DROP DEFAULT; ALTER SEQUENCE socket_io_attachments_id_seq OWNED BY NONE;
+      ALTER TABLE socket_io_attachments ALTER id ADD GENERATED ALWAYS AS IDENTITY`);
+    await wrong([]);
+    await admin.query(`ALTER TABLE socket_io_attachments ALTER id DROP IDENTITY; ALTER SEQUENCE socket_io_attachments_id_seq OWNED BY socket_io_attachments.id;
+      ALTER TABLE socket_io_attachments ALTER id SET DEFAULT nextval('socket_io_attachments_id_seq')`);
   });
 
   it('shows a table that isn\'t there, or can\'t be written', async () => {
