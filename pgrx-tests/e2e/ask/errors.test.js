@@ -32,7 +32,8 @@ describe('a question\'s refusals', () => {
   it('don\'t meet the calls that these tests make wrong', async () => {
     for (const name of NAMES) await app.query(call(name));
     const types = (await listener.messages()).map(({ type }) => type);
-    assert.deepEqual(types, [1, 1, 7, 1, 7, 1, 7, 1, 9]);
+    // Roll calls (1) and questions; sio_is_online puts its own first.
+    assert.deepEqual(types, [1, 1, 7, 1, 7, 7, 1, 1, 9]);
   });
 
   for (const name of NAMES) {
