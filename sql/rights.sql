@@ -25,6 +25,10 @@ BEGIN
                 UNION ALL
                 SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, 'SCHEMA', nspowner, pg_catalog.quote_ident(nspname), nspacl
                 FROM pg_catalog.pg_namespace
+                UNION ALL
+                SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, 'DOMAIN', typowner, oid::pg_catalog.regtype::pg_catalog.text,
+                    coalesce(typacl, pg_catalog.acldefault('T', typowner))
+                FROM pg_catalog.pg_type WHERE typtype OPERATOR(pg_catalog.=) 'd'
             ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
             pg_catalog.aclexplode(o.acl) a
         WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner

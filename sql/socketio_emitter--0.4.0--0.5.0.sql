@@ -152,19 +152,26 @@ DECLARE
     held record;
 BEGIN
     FOR held IN
-        SELECT DISTINCT p.oid::pg_catalog.regprocedure AS function,
+        SELECT DISTINCT o.member,
             CASE
                 WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC'
                 ELSE a.grantee::pg_catalog.regrole::pg_catalog.text
             END AS grantee
-        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY['@extschema@.sio_check()', '@extschema@.sio_typescript(text)',
-                '_sio.problem(oid)', '_sio.altered(pg_ddl_command)',
-                '_sio.dropped(pg_ddl_command)', '_sio.protect(oid)', '_sio.follow_schema()',
-                '@extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[])']::pg_catalog.regprocedure[]::pg_catalog.oid[])
-            AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
+        FROM (
+                SELECT pg_catalog.format('ROUTINE %s', p.oid::pg_catalog.regprocedure) AS member, proowner AS owner,
+                    coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl
+                FROM pg_catalog.pg_proc p
+                WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY['@extschema@.sio_check()', '@extschema@.sio_typescript(text)',
+                    '_sio.problem(oid)', '_sio.altered(pg_ddl_command)',
+                    '_sio.dropped(pg_ddl_command)', '_sio.protect(oid)', '_sio.follow_schema()',
+                    '@extschema@.sio_emit(_sio.namespace, text[], text, json, text[], boolean, boolean, bytea[])']::pg_catalog.regprocedure[]::pg_catalog.oid[])
+                UNION ALL
+                SELECT 'DOMAIN _sio.namespace', typowner, coalesce(typacl, pg_catalog.acldefault('T', typowner))
+                FROM pg_catalog.pg_type WHERE oid OPERATOR(pg_catalog.=) '_sio.namespace'::pg_catalog.regtype
+            ) o, pg_catalog.aclexplode(o.acl) a
+        WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM %s', held.function, held.grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', held.member, held.grantee);
     END LOOP;
 END
 $block$;

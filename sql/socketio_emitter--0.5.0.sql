@@ -590,14 +590,36 @@ ALTER TABLE _sio.totals ENABLE REPLICA TRIGGER ignore_copies;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::dropped
-CREATE  FUNCTION _sio."dropped"(
-	"command" pg_ddl_command /* Option < Command < '_ > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE  
+-- src/api/doctor.rs
+-- socketio_emitter::api::doctor::attachments_table
+CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
+	"relation" oid,  /* Option < Oid > */
+	"problem" text,  /* Option < TextResult > */
+	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
+)
+STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/queue.rs
+-- socketio_emitter::api::queue::library_version
+CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::problem
+CREATE  FUNCTION _sio."problem"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS text /* Option < TextResult > */
+STRICT STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -613,6 +635,17 @@ AS 'MODULE_PATHNAME', '_sio_waiting_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::protect
+CREATE  FUNCTION _sio."protect"(
+	"trigger" oid /* pg_sys :: Oid */
+) RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_protect_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::attachments
 CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
@@ -622,30 +655,6 @@ CREATE  FUNCTION _sio."attachments"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_attachments_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/doctor.rs
--- socketio_emitter::api::doctor::attachments_table
-CREATE  FUNCTION _sio."attachments_table"() RETURNS TABLE (
-	"relation" oid,  /* Option < Oid > */
-	"problem" text,  /* Option < TextResult > */
-	"oldest" timestamp with time zone  /* Option < TimestampWithTimeZone > */
-)
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::altered
-CREATE  FUNCTION _sio."altered"(
-	"command" pg_ddl_command /* Command < '_ > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -677,14 +686,86 @@ AS 'MODULE_PATHNAME', '_sio_declaration_of_0_5_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/lib.rs
+-- requires:
+--   live_tables::function::sio_emit_changes
+--   api::schema::_sio_problem
+--   api::watches::_sio_declaration_of_0_5
+
+-- The watches of all tables: read from their triggers, which are all there is of them.
+CREATE VIEW @extschema@.sio_watches AS
+SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
+    d.name COLLATE pg_catalog."C" AS name,
+    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
+    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
+        THEN 'statement' ELSE 'row' END AS level,
+    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
+            AS ops (position, bit, op)
+        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
+        ORDER BY position) AS ops,
+    d.ns COLLATE pg_catalog."C" AS ns,
+    d.rooms COLLATE pg_catalog."C" AS rooms,
+    d.event COLLATE pg_catalog."C" AS event,
+    d.payload COLLATE pg_catalog."C" AS payload,
+    d.old COLLATE pg_catalog."C" AS old,
+    d.columns COLLATE pg_catalog."C" AS columns,
+    d.except_columns COLLATE pg_catalog."C" AS except_columns,
+    d.left_event COLLATE pg_catalog."C" AS left_event,
+    d.batch,
+    t.enabled,
+    d.meta,
+    d.everyone,
+    d.filter COLLATE pg_catalog."C" AS filter,
+    d.changed COLLATE pg_catalog."C" AS changed,
+    d.keys COLLATE pg_catalog."C" AS keys,
+    d.bigints COLLATE pg_catalog."C" AS bigints,
+    (
+        SELECT p.problem
+        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
+            -- Once for each.
+            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
+        WHERE p.problem IS NOT NULL
+        ORDER BY u.position
+        LIMIT 1
+    ) COLLATE pg_catalog."C" AS problem
+FROM (
+    -- The triggers of a watch have the same arguments.
+    SELECT tgrelid, tgargs,
+        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
+        pg_catalog.bit_or(tgtype) AS type,
+        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
+    FROM pg_catalog.pg_trigger
+    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
+        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
+    GROUP BY tgrelid, tgargs
+) t
+    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
+WHERE d.name IS NOT NULL;
+COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
+ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/api/schema.rs
--- socketio_emitter::api::schema::protect
-CREATE  FUNCTION _sio."protect"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS void
+-- socketio_emitter::api::schema::dropped
+CREATE  FUNCTION _sio."dropped"(
+	"command" pg_ddl_command /* Option < Command < '_ > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_sio_dropped_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/api/schema.rs
+-- socketio_emitter::api::schema::altered
+CREATE  FUNCTION _sio."altered"(
+	"command" pg_ddl_command /* Command < '_ > */
+) RETURNS VOID /* Result < (), ErrorReport > */
 STRICT VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_protect_wrapper';
+AS 'MODULE_PATHNAME', '_sio_altered_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -755,78 +836,6 @@ ALTER EVENT TRIGGER sio_begun ENABLE ALWAYS;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/api/schema.rs
--- socketio_emitter::api::schema::problem
-CREATE  FUNCTION _sio."problem"(
-	"trigger" oid /* pg_sys :: Oid */
-) RETURNS text /* Option < TextResult > */
-STRICT STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_problem_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs
--- requires:
---   live_tables::function::sio_emit_changes
---   api::schema::_sio_problem
---   api::watches::_sio_declaration_of_0_5
-
--- The watches of all tables: read from their triggers, which are all there is of them.
-CREATE VIEW @extschema@.sio_watches AS
-SELECT t.tgrelid::pg_catalog.regclass AS table_name,
-    -- As in 0.2.0 and 0.3.0: a view's collations can't be altered.
-    d.name COLLATE pg_catalog."C" AS name,
-    -- TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h
-    CASE WHEN t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 0
-        THEN 'statement' ELSE 'row' END AS level,
-    ARRAY(SELECT op FROM (VALUES (1, 4, 'insert'), (2, 16, 'update'), (3, 8, 'delete'), (4, 32, 'truncate'))
-            AS ops (position, bit, op)
-        WHERE (t.type::pg_catalog.int4 OPERATOR(pg_catalog.&) bit) OPERATOR(pg_catalog.<>) 0
-        ORDER BY position) AS ops,
-    d.ns COLLATE pg_catalog."C" AS ns,
-    d.rooms COLLATE pg_catalog."C" AS rooms,
-    d.event COLLATE pg_catalog."C" AS event,
-    d.payload COLLATE pg_catalog."C" AS payload,
-    d.old COLLATE pg_catalog."C" AS old,
-    d.columns COLLATE pg_catalog."C" AS columns,
-    d.except_columns COLLATE pg_catalog."C" AS except_columns,
-    d.left_event COLLATE pg_catalog."C" AS left_event,
-    d.batch,
-    t.enabled,
-    d.meta,
-    d.everyone,
-    d.filter COLLATE pg_catalog."C" AS filter,
-    d.changed COLLATE pg_catalog."C" AS changed,
-    d.keys COLLATE pg_catalog."C" AS keys,
-    d.bigints COLLATE pg_catalog."C" AS bigints,
-    (
-        SELECT p.problem
-        FROM pg_catalog.unnest(t.triggers) WITH ORDINALITY u (oid, position)
-            -- Once for each.
-            CROSS JOIN LATERAL (SELECT _sio.problem(u.oid) AS problem OFFSET 0) p
-        WHERE p.problem IS NOT NULL
-        ORDER BY u.position
-        LIMIT 1
-    ) COLLATE pg_catalog."C" AS problem
-FROM (
-    -- The triggers of a watch have the same arguments.
-    SELECT tgrelid, tgargs,
-        pg_catalog.array_agg(oid ORDER BY tgname) AS triggers,
-        pg_catalog.bit_or(tgtype) AS type,
-        pg_catalog.bool_and(tgenabled OPERATOR(pg_catalog.<>) 'D') AS enabled
-    FROM pg_catalog.pg_trigger
-    WHERE tgfoid OPERATOR(pg_catalog.=) '@extschema@.sio_emit_changes()'::pg_catalog.regprocedure
-        AND tgparentid OPERATOR(pg_catalog.=) 0 -- a partition's copies aren't declared
-    GROUP BY tgrelid, tgargs
-) t
-    CROSS JOIN LATERAL _sio.declaration(t.tgargs) d
-WHERE d.name IS NOT NULL;
-COMMENT ON VIEW @extschema@.sio_watches IS 'Watches of this database, with the parameters of sio_watch';
-ALTER FUNCTION _sio.declaration(bytea) ROWS 1;
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/api/queue.rs
 -- socketio_emitter::api::queue::worker
 CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
@@ -839,15 +848,6 @@ CREATE  FUNCTION _sio."worker"() RETURNS TABLE (
 STRICT VOLATILE PARALLEL RESTRICTED  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_worker_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/api/queue.rs
--- socketio_emitter::api::queue::library_version
-CREATE  FUNCTION _sio."library_version"() RETURNS TEXT /* & '_ str */
-STRICT STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', '_sio_library_version_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1232,6 +1232,10 @@ BEGIN
                 UNION ALL
                 SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, 'SCHEMA', nspowner, pg_catalog.quote_ident(nspname), nspacl
                 FROM pg_catalog.pg_namespace
+                UNION ALL
+                SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, 'DOMAIN', typowner, oid::pg_catalog.regtype::pg_catalog.text,
+                    coalesce(typacl, pg_catalog.acldefault('T', typowner))
+                FROM pg_catalog.pg_type WHERE typtype OPERATOR(pg_catalog.=) 'd'
             ) o ON o.catalog OPERATOR(pg_catalog.=) d.classid AND o.oid OPERATOR(pg_catalog.=) d.objid,
             pg_catalog.aclexplode(o.acl) a
         WHERE e.extname OPERATOR(pg_catalog.=) 'socketio_emitter' AND a.grantee OPERATOR(pg_catalog.<>) o.owner

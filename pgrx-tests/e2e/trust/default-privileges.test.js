@@ -11,7 +11,9 @@ const SEQUENCE_RIGHTS = ['USAGE', 'SELECT', 'UPDATE'];
 // What sio_watches calls, so that SELECT is all that it takes; and what event triggers call, as whoever alters a table.
 const OPEN = [
   '_sio USAGE', '_sio.altered(pg_ddl_command) EXECUTE', '_sio.declaration(bytea) EXECUTE', '_sio.dropped(pg_ddl_command) EXECUTE',
-  '_sio.problem(oid) EXECUTE',
+  '_sio.problem(oid) EXECUTE', '_sio.protect(oid) EXECUTE',
+  // Calls the function with the caller's privileges.
+  'sio_emit(_sio.namespace,text[],text,json,text[],boolean,boolean,bytea[]) EXECUTE',
 ];
 const MONITOR = [
   '_sio.worker() EXECUTE', '_sio.waiting() EXECUTE', '_sio.attachments() EXECUTE', '_sio.attachments_table() EXECUTE',
@@ -73,14 +75,18 @@ describe('default privileges', () => {
       SELECT n.nspname, r, has_schema_privilege($1, n.oid, r)
         FROM members JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND objid = n.oid, unnest(ARRAY['USAGE', 'CREATE']) r
       UNION ALL
+      SELECT t.oid::regtype::text, 'USAGE', has_type_privilege($1, t.oid, 'USAGE')
+        FROM members JOIN pg_type t ON classid = 'pg_type'::regclass AND objid = t.oid WHERE typtype = 'd'
+      UNION ALL
       SELECT pg_describe_object(classid, objid, 0), 'is of a kind that this test knows', true FROM members
        WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass, 'pg_event_trigger'::regclass)
-         -- From 17 on, types of relations and arrays of them are members, too. Nobody can be granted anything of them but by a defect.
+         -- From 17 on, types of relations and arrays of these and of domains are members, too. Nobody can be granted anything of them but
+         -- by a defect.
          AND NOT (classid = 'pg_type'::regclass AND EXISTS (
            SELECT FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
-            WHERE t.oid = objid AND coalesce(nullif(t.typrelid, 0), e.typrelid) <> 0 AND t.typacl IS NULL))`, [role, RELATION_RIGHTS, COLUMN_RIGHTS, SEQUENCE_RIGHTS]);
+            WHERE t.oid = objid AND (t.typtype = 'd' OR t.typacl IS NULL AND (e.typtype = 'd' OR coalesce(nullif(t.typrelid, 0), e.typrelid) <> 0))))`, [role, RELATION_RIGHTS, COLUMN_RIGHTS, SEQUENCE_RIGHTS]);
     assert.ok(rows.length > 60, `${rows.length} rights`);
-    return rows.filter(({ held }) => held).map(({ member, right }) => `${member.replace(/^(?!_sio\.).*\./, '')} ${right}`).sort();
+    return rows.filter(({ held }) => held).map(({ member, right }) => `${member.replace(/^(?!_sio\.)[^(.]*\./, '')} ${right}`).sort();
   }
 
   for (const [what, schema, scoped] of [
