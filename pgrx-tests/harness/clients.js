@@ -81,6 +81,6 @@ class Client {
     const arrival = new Promise((resolve) => {
       this.#arrived = () => condition() && resolve();
     });
-    await within(`${what}; it has ${JSON.stringify(this.#events).slice(0, 500)}`, arrival);
+    await within(() => `${what}; it has ${JSON.stringify(this.#events).slice(0, 500)}`, arrival);
   }
 }

@@ -48,11 +48,11 @@ export async function elapse(ms, why) {
   await sleep(ms);
 }
 
-/** The promise's outcome, or an error naming `what` when there was none in time. */
+/** The promise's outcome, or an error naming `what`, a text or what returns one by then, when there was none in time. */
 export async function within(what, promise, timeout = patience) {
   const abort = new AbortController();
   const late = sleep(timeout, undefined, { signal: abort.signal }).then(() => {
-    throw inVain(what, timeout);
+    throw inVain(typeof what === 'function' ? what() : what, timeout);
   });
   late.catch(() => {}); // ours to reject, or aborted below
   try {
