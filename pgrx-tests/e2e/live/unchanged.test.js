@@ -6,6 +6,24 @@ import { rowTrigger, startLive } from '../../harness/live.js';
 const ORDERS = `CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text, secret text, big text);
   ALTER TABLE orders ALTER big SET STORAGE EXTERNAL; INSERT INTO orders VALUES (1, 1, 'new', 's', repeat('b', 5000))`;
 
+/** Of values as they are stored, each kind: [a type, a value, the same, others, in which a bit differs]. */
+const KINDS = [
+  ['bool', 'true', `'t'`, ['false']],
+  ['smallint', '-1', '-1', ['1', '-2']],
+  ['bigint', '4294967296', '2 ^ 32', ['0', '-4294967296']],
+  ['float8', '0', '0.0', [`'-0'`, `'NaN'`]],
+  ['numeric', '1.0', '1.0', ['1.00', '-1.0']],
+  ['uuid', `'00000000-0000-0000-0000-000000000001'`, `'00000000000000000000000000000001'`, [`'00000000-0000-0000-0000-000000000002'`, `'10000000-0000-0000-0000-000000000001'`]],
+  ['interval', `'1 day'`, `'1 day'`, [`'24 hours'`]],
+  ['name', `'n'`, `'n'`, [`'m'`, `''`]],
+  ['text', `''`, `''`, [`' '`]],
+  ['text', `repeat('x', 126)`, `repeat('x', 126)`, [`repeat('x', 127)`, `repeat('x', 125) || 'y'`]],
+  ['text', `repeat('x', 127)`, `repeat('x', 127)`, [`repeat('x', 126)`, `repeat('x', 126) || 'y'`]],
+  ['text', `repeat('x', 9000)`, `repeat('x', 9000)`, [`repeat('x', 9001)`, `repeat('x', 8999) || 'y'`]],
+  ['jsonb', `'{"a":1,"b":2}'`, `'{"b":2, "a":1}'`, [`'{"a":1,"b":3}'`]],
+  ['int[]', `'{1,2}'`, `'{1,2}'`, [`'[0:1]={1,2}'`, `'{1,NULL}'`]],
+];
+
 for (const level of ['row', 'statement']) {
   describe(`an update at ${level} level`, () => {
     let live;
@@ -36,6 +54,26 @@ for (const level of ['row', 'statement']) {
       ['', '', '', 'update', 'update', 'update', '']);
       await watch(`rooms => '{staff}', except_columns => '{secret}'`);
       assert.deepEqual(await events(`UPDATE orders SET secret = 'x'`, 'UPDATE orders SET customer_id = 3'), ['', 'update']);
+    });
+
+    for (const [type, value, same, others] of KINDS) {
+      it(`compares what is stored: ${type} ${value}`, async () => {
+        await live.app.query(`CREATE TABLE orders (id int PRIMARY KEY, value ${type}); INSERT INTO orders VALUES (1, ${value})`);
+        await watch(`rooms => '{staff}'`);
+        assert.deepEqual(await events(`UPDATE orders SET value = ${same}`), ['']);
+        for (const other of others) assert.deepEqual(await events(`UPDATE orders SET value = ${other}`, `UPDATE orders SET value = ${value}`), ['update', 'update'], other);
+      });
+    }
+
+    it('compares texts, and not how they are stored', async () => {
+      await live.app.query(`CREATE TABLE orders (id int PRIMARY KEY, value text); INSERT INTO orders VALUES (1, repeat('x', 9000))`);
+      await watch(`rooms => '{staff}'`);
+      const size = async () => (await live.app.query('SELECT pg_column_size(value) AS size FROM orders')).rows[0].size;
+      assert.ok(await size() < 9000, 'it is compressed');
+      await live.app.query('ALTER TABLE orders ALTER value SET STORAGE EXTERNAL');
+      assert.deepEqual(await events(`UPDATE orders SET value = repeat('x', 9000)`), ['']);
+      assert.equal(await size(), 9000);
+      assert.deepEqual(await events(`UPDATE orders SET value = repeat('x', 9000)`, `UPDATE orders SET value = repeat('y', 9000)`), ['', 'update']);
     });
 
     it('that changes its rooms or its name sends, whatever travels', async () => {

@@ -1,5 +1,6 @@
 //! Whether two rows are the same.
 
+use crate::pg::detoast::inline_payload;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::{Expression, Source, View};
@@ -69,32 +70,55 @@ impl Comparison {
         self.images.iter().all(|image| {
             match (a.get(image.source), b.get(image.source)) {
                 (None, None) => true,
-                (Some(a), Some(b)) => {
-                    // SAFETY: both are values of what `image` is about. The closure owns
-                    // nothing.
-                    same_pointee(a, b, image)
-                        || unsafe {
-                            pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                                datum_image_eq(a, b, image.by_value, image.length.into())
-                            })
-                        }
-                }
+                // SAFETY: both are values of what `image` is about, of rows that live as long as their views.
+                (Some(a), Some(b)) => unsafe { image.are_same(a, b) },
                 _ => false,
             }
         })
     }
 }
 
-/// Whether two variable-length values are the same bytes as they lie there: then what is stored out
-/// of line and wasn't changed need not be fetched.
-fn same_pointee(a: pg_sys::Datum, b: pg_sys::Datum, image: &Image) -> bool {
-    if image.by_value || image.length != -1 {
-        return false;
+impl Image {
+    /// As `datum_image_eq`, which is asked only where a value must be fetched or made whole first: its call is guarded, and that
+    /// costs more than to compare a short value.
+    ///
+    /// # Safety
+    /// Two non-null values of what this is about.
+    unsafe fn are_same(&self, a: pg_sys::Datum, b: pg_sys::Datum) -> bool {
+        if self.by_value {
+            return a.value() == b.value();
+        }
+        // SAFETY: as the caller says: a positive length is the value's, -1 is a varlena, which tells its own. The closure owns
+        // nothing.
+        unsafe {
+            if let Ok(length @ 1..) = usize::try_from(self.length) {
+                let bytes = |datum: pg_sys::Datum| {
+                    slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length)
+                };
+                return bytes(a) == bytes(b);
+            }
+            if self.length == -1 {
+                if let (Some(a), Some(b)) = (inline_payload(a), inline_payload(b)) {
+                    return a == b;
+                }
+                if as_stored(a) == as_stored(b) {
+                    return true;
+                }
+            }
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                datum_image_eq(a, b, self.by_value, self.length.into())
+            })
+        }
     }
-    let bytes = |datum: pg_sys::Datum| {
-        let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
-        // SAFETY: a length of -1 is a varlena, and says its size.
-        unsafe { slice::from_raw_parts(varlena.cast::<u8>(), varlena::varsize_any(varlena)) }
-    };
-    bytes(a) == bytes(b)
+}
+
+/// A varlena as it lies there, with its header: where that is the same, what is stored out of line wasn't changed and need
+/// not be fetched.
+///
+/// # Safety
+/// A non-null varlena that lives for `'a`.
+unsafe fn as_stored<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+    // SAFETY: as the caller says; it tells its size.
+    unsafe { slice::from_raw_parts(varlena.cast::<u8>(), varlena::varsize_any(varlena)) }
 }
