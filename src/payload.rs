@@ -19,6 +19,9 @@ use std::cell::{Cell, RefCell};
 /// in `src/include/tcop/tcopprot.h`); a level takes one, or four in a debug build.
 const STACK_CHECK: usize = 32;
 
+/// Room for the digits of most numbers, so that they need no second allocation.
+pub const USUAL_DIGITS: usize = 32;
+
 /// What all arguments of an event share.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -306,7 +309,7 @@ pub fn serialize_numeric<S: Serializer>(
         Some(integer) => Number::Integer(integer).serialize(serializer),
         None if !serializer.is_human_readable() => serializer.serialize_f64(numeric.as_f64()),
         None => {
-            let mut decimal = String::new();
+            let mut decimal = String::with_capacity(USUAL_DIGITS);
             numeric.write_text(&mut decimal);
             Number::Decimal(&decimal).serialize(serializer)
         }

@@ -11,7 +11,7 @@ use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Firing;
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
@@ -23,16 +23,17 @@ struct Cached {
 }
 
 /// What a plan is looked up by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum For {
     /// The trigger's OID; a partition's copy of a trigger has one of its own.
-    Trigger(pg_sys::Oid),
-    /// A row's type, and the name of a watch as it was given, in the database's encoding.
-    Row(pg_sys::Oid, Option<Vec<u8>>),
+    Trigger(u32),
+    /// The OID of a row's type, and the name of a watch as it was given, in the database's encoding.
+    Row(u32, Option<Vec<u8>>),
 }
 
 thread_local! {
-    static PLANS: RefCell<HashMap<For, Cached>> = RefCell::default();
+    /// There are few of them, and one is looked up for each row: a tree costs less than hashing.
+    static PLANS: RefCell<BTreeMap<For, Cached>> = const { RefCell::new(BTreeMap::new()) };
     /// Counts what Postgres said about changes of tables.
     static INVALIDATIONS: Cell<u64> = const { Cell::new(0) };
     static LISTENING: Cell<bool> = const { Cell::new(false) };
@@ -42,7 +43,7 @@ thread_local! {
 ///
 /// Shared, not borrowed: while a row is read, a type's own function may fire other triggers.
 pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
-    let key = For::Trigger(firing.oid());
+    let key = For::Trigger(firing.oid().to_u32());
     if let Some(plan) = known(&key) {
         return Ok(plan);
     }
@@ -61,7 +62,7 @@ pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
 ///
 /// `of`: the row's type. `watch`: see [`watch_of_row`].
 pub fn plan_of_row(of: pg_sys::Oid, watch: Option<&[u8]>) -> Result<Rc<Plan>, Error> {
-    let key = For::Row(of, watch.map(<[u8]>::to_vec));
+    let key = For::Row(of.to_u32(), watch.map(<[u8]>::to_vec));
     if let Some(plan) = known(&key) {
         return Ok(plan);
     }

@@ -4,7 +4,7 @@ use crate::live_tables::change::Change;
 use crate::live_tables::columns::NamedReader;
 use crate::live_tables::plan::Plan;
 use crate::live_tables::shape::Shape;
-use crate::payload::{Context, serialize_numeric};
+use crate::payload::{Context, USUAL_DIGITS, serialize_numeric};
 use crate::pg::call::datum::Jsonb;
 use crate::pg::table::column::ColumnValue;
 use crate::pg::table::expression::View;
@@ -155,7 +155,7 @@ impl Serialize for Field<'_> {
             ColumnValue::NumericText(payload) => {
                 match Decimal::new(payload).map_err(|corrupt| context.corrupt::<S>(corrupt))? {
                     Decimal::Finite(numeric) => {
-                        let mut text = String::new();
+                        let mut text = String::with_capacity(USUAL_DIGITS);
                         numeric.write_text(&mut text);
                         serializer.serialize_str(&text)
                     }

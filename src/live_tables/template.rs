@@ -16,6 +16,9 @@ use strum::VariantArray;
 /// character at most.
 const MOST_BYTES: usize = 4 * MAX_TEXT;
 
+/// Room for most rooms and events, so that they need no second allocation.
+const USUAL_LENGTH: usize = 64;
+
 /// A template, bound to the columns of a live table.
 #[derive(Debug)]
 pub struct BoundTemplate(pub Vec<Piece>);
@@ -160,7 +163,7 @@ fn render(
     operation: Operation,
     row: Option<&View<'_>>,
 ) -> Result<Option<String>, Error> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL_LENGTH);
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => text.push_str(literal),

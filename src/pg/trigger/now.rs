@@ -1,7 +1,7 @@
 //! What has become of a row since the change that a trigger fires for: a trigger that fired before, or a function of the statement, may
 //! have changed it once more.
 
-use crate::pg::table::row::{Row, Slot};
+use crate::pg::table::row::{Row, Slot, raw};
 use crate::pg::trigger::firing::{Firing, Operation};
 use pgrx::pg_sys;
 
@@ -44,7 +44,7 @@ impl Firing<'_> {
             if self.trigger.tgdeferrable
                 || (*(*relation).rd_rel).relam != pg_sys::HEAP_TABLE_AM_OID
                 || slot.is_null()
-                || !std::ptr::eq((*slot).tts_ops, &raw const pg_sys::TTSOpsBufferHeapTuple)
+                || !raw::is_on_page(slot)
             {
                 return Now::AsItWas;
             }

@@ -101,8 +101,22 @@ impl Sight {
 
 /// The current transaction's number, of the whole and not of a savepoint. Gives it one if it has none.
 pub fn current_xid() -> u64 {
-    // SAFETY: within a transaction; on a standby an ERROR.
-    unsafe { pg_sys::GetTopFullTransactionId().value }
+    // SAFETY: within a transaction. The first reads a variable of the backend, and is asked for each event: without pgrx's
+    // guard, which costs more than that. Giving one is an ERROR on a standby.
+    unsafe {
+        match raw::GetTopFullTransactionIdIfAny().value {
+            0 => pg_sys::GetTopFullTransactionId().value,
+            xid => xid,
+        }
+    }
+}
+
+mod raw {
+    use pgrx::pg_sys::FullTransactionId;
+
+    unsafe extern "C-unwind" {
+        pub fn GetTopFullTransactionIdIfAny() -> FullTransactionId;
+    }
 }
 
 /// `next`: any number that no transaction up to `xid` exceeds. A 32-bit number is one of the last 2^31

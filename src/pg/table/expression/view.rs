@@ -40,19 +40,22 @@ impl<'a> View<'a> {
     }
 
     /// `None` is a NULL.
+    #[inline]
     pub(in crate::pg) fn get(&self, source: Source) -> Option<pg_sys::Datum> {
         match source {
             Source::Column(index) => self.row.get(index),
-            Source::Expression(index) => {
-                let known = self.values.borrow().get(index).copied().flatten();
-                // Nothing is borrowed while it is evaluated: code of users runs.
-                known.unwrap_or_else(|| {
-                    let value = self.evaluator.evaluate(index, self.row);
-                    self.set(index, value);
-                    value
-                })
-            }
+            Source::Expression(index) => self.computed(index),
         }
+    }
+
+    fn computed(&self, index: usize) -> Option<pg_sys::Datum> {
+        let known = self.values.borrow().get(index).copied().flatten();
+        // Nothing is borrowed while it is evaluated: code of users runs.
+        known.unwrap_or_else(|| {
+            let value = self.evaluator.evaluate(index, self.row);
+            self.set(index, value);
+            value
+        })
     }
 
     /// Gives it the value of an expression.

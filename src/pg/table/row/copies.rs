@@ -1,7 +1,8 @@
 //! Copies of rows.
 
 use crate::pg::process::alloc::fallibly;
-use crate::pg::table::row::slot::{Slot, raw};
+use crate::pg::table::row::raw;
+use crate::pg::table::row::slot::Slot;
 use crate::pg::table::row::values::Row;
 use pgrx::pg_sys;
 use std::collections::TryReserveError;

@@ -71,39 +71,3 @@ impl Drop for Slot {
         }
     }
 }
-
-/// Functions of Postgres as they are, without pgrx's guard, which costs more than they do for a row:
-/// two share one, or need none because they raise no ERROR.
-pub(in crate::pg) mod raw {
-    use pgrx::pg_sys::{MinimalTuple, TupleTableSlot, Tuplestorestate};
-    use std::ffi::c_int;
-
-    unsafe extern "C-unwind" {
-        pub fn ExecStoreMinimalTuple(
-            tuple: MinimalTuple,
-            slot: *mut TupleTableSlot,
-            free: bool,
-        ) -> *mut TupleTableSlot;
-        pub fn tuplestore_gettupleslot(
-            store: *mut Tuplestorestate,
-            forward: bool,
-            copy: bool,
-            slot: *mut TupleTableSlot,
-        ) -> bool;
-        fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, count: c_int);
-    }
-
-    /// Reads the values out of the row in the slot.
-    ///
-    /// # Safety
-    /// The slot has just got a row.
-    pub unsafe fn fill(slot: *mut TupleTableSlot) {
-        // SAFETY: as the caller says.
-        unsafe {
-            let count = (*(*slot).tts_tupleDescriptor).natts;
-            if c_int::from((*slot).tts_nvalid) < count {
-                slot_getsomeattrs_int(slot, count);
-            }
-        }
-    }
-}

@@ -1,5 +1,6 @@
 //! A row, where it lies.
 
+use crate::pg::table::row::raw;
 use pgrx::pg_sys;
 use std::slice;
 
@@ -17,14 +18,16 @@ impl<'a> Row<'a> {
     /// # Safety
     /// `slot` is null or a slot that isn't changed for `'a`.
     pub(in crate::pg) unsafe fn in_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Self> {
-        // SAFETY: a slot has as many values and null flags as its descriptor has attributes;
-        // `slot_getallattrs` fills what isn't filled yet.
+        // SAFETY: a slot has as many values and null flags as its descriptor has attributes. What isn't filled yet is, behind
+        // the guard where it is the code of a table access method that does it, which may raise an ERROR.
         unsafe {
             if slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0 {
                 return None;
             }
             let count = (*(*slot).tts_tupleDescriptor).natts as usize;
-            if ((*slot).tts_nvalid as usize) < count {
+            if raw::is_on_page(slot) {
+                raw::fill(slot);
+            } else if ((*slot).tts_nvalid as usize) < count {
                 pg_sys::slot_getallattrs(slot);
             }
             if count == 0 {
@@ -48,6 +51,7 @@ impl<'a> Row<'a> {
     }
 
     /// `index`: from 0, dropped columns counted. `None` is a NULL.
+    #[inline]
     pub(in crate::pg) fn get(&self, index: usize) -> Option<pg_sys::Datum> {
         (!self.nulls[index]).then(|| self.values[index])
     }
