@@ -6,7 +6,7 @@ import { startPostgres } from '../harness/postgres.js';
 import { describeMachine, median, play, table, verdict } from './measure.js';
 
 const ROWS = 50_000;
-const ROUNDS = Number(process.env.ROUNDS ?? 15);
+const ROUNDS = Number(process.env.ROUNDS ?? 31);
 
 const SETUP = `
 CREATE EXTENSION socketio_emitter;
