@@ -3,7 +3,7 @@
 use crate::error::{Error, LiveTableError};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::plan::{Plan, Rows};
-use crate::live_tables::watch::watch_of_row;
+use crate::live_tables::watch::{display_name, watch_of_row};
 use crate::pg::catalog::{self, invalidation};
 use crate::pg::encoding;
 use crate::pg::table::definition::Table;
@@ -131,8 +131,7 @@ impl<A: AsRef<CStr>> Found<'_, A> {
         let declaration = declaration(arguments)?;
         let declared_on = self.declared_on;
         let trigger = encoding::display(self.name);
-        let table_name = catalog::qualified_name(declared_on)
-            .map_or_else(String::new, |name| encoding::display(&name));
+        let table_name = display_name(declared_on);
         let prefix =
             format!("trigger \"{trigger}\" of table \"{table_name}\": argument \"filter\": ");
         let prefix = encoding::from_utf8(prefix.into_bytes())

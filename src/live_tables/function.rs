@@ -1,9 +1,10 @@
 //! The trigger function.
 
 use crate::error::{Error, LiveTableError};
+use crate::live_tables::watch::display_name;
 use crate::live_tables::{cache, each_row, each_statement, protocol};
+use crate::pg::encoding;
 use crate::pg::trigger::{Called, Done, Firing, Operation};
-use crate::pg::{catalog, encoding};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -29,8 +30,7 @@ fn sio_emit_changes(called: Called<'_>) -> Result<Done, ErrorReport> {
     };
     emit(&firing).map_err(|error| Error::InTrigger {
         trigger: encoding::display(firing.name()),
-        table: catalog::qualified_name(firing.declared_on())
-            .map_or_else(String::new, |name| encoding::display(&name)),
+        table: display_name(firing.declared_on()),
         error: Box::new(error),
     })?;
     Ok(Done)

@@ -90,6 +90,16 @@ describe('what a watch depends on', () => {
     assert.deepEqual([await names(), notices], [['stays'], ['drop cascades to trigger "By hand" of table "shop.orders"']]);
   });
 
+  it('is told with the table\'s name as it is, and in SQL quoted', async () => {
+    await works(`CREATE TABLE "Order" (id int PRIMARY KEY, "customerId" int); SELECT sio_watch('"Order"', ARRAY['\${customerId}'], name => 'w')`);
+    await refused(live.app, 'ALTER TABLE "Order" DROP "customerId"', '2BP01', {
+      says: /^cannot drop column "customerId" of table "shop\.Order" because watch "w" depends on it/, hint: /sio_unwatch\('shop\."Order"', 'w'\)/,
+    });
+    await live.app.query('SET socketio_emitter.require_rooms = on; CREATE TRIGGER a AFTER INSERT ON "Order" FOR EACH ROW EXECUTE FUNCTION sio_emit_changes()');
+    await refused(live.app, 'INSERT INTO "Order" VALUES (1)', '22023', { says: /^trigger "a" of table "shop\.Order": / });
+    await live.app.query('RESET socketio_emitter.require_rooms');
+  });
+
   it('is what Postgres drops under CASCADE of something else: a type, a domain, a collation, an owner\'s objects', async () => {
     const owner = await live.postgres.connect();
     await owner.query(`CREATE ROLE maker; GRANT CREATE, USAGE ON SCHEMA shop TO maker`);

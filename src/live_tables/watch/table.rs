@@ -37,9 +37,16 @@ pub fn missing(table: pg_sys::Oid) -> Error {
     .into()
 }
 
-/// Schema and name, for an error; of a table that is there.
+/// Schema and name, for an error; of a table that is there. As Postgres does in its messages, without SQL's quotes, around which
+/// the message may have others.
 pub fn display_name(table: pg_sys::Oid) -> String {
-    catalog::qualified_name(table).map_or_else(String::new, |name| encoding::display(&name))
+    catalog::names(table).map_or_else(String::new, |(schema, name)| {
+        format!(
+            "{}.{}",
+            encoding::display(&schema),
+            encoding::display(&name)
+        )
+    })
 }
 
 /// Schema and name, quoted where SQL needs it, in the database's encoding.
