@@ -168,7 +168,7 @@ impl LiveTableError {
             ),
             Self::NoSuchWatch { name, table } => (
                 Code::ERRCODE_UNDEFINED_OBJECT,
-                format!("table {table} has no watch \"{}\"", shorten(&name)),
+                format!("table \"{table}\" has no watch \"{}\"", shorten(&name)),
                 Some("The view sio_watches lists the watches. To ignore a missing one, use if_exists => true.".to_owned()),
             ),
             Self::TriggerProtocol { problem, hint } => (

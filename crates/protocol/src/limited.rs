@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Room for most messages that fit into a notification, so that they need no second allocation. Up to 1,032 bytes,
-/// glibc hands out what was freed last (the cache of each thread in malloc/malloc.c); more takes its longer way.
+/// Room for most messages, so that they need no second allocation. Up to 1,032 bytes, glibc hands out what was freed last (the
+/// cache of each thread in malloc/malloc.c); more takes its longer way.
 const USUAL: usize = 1024;
 
 /// Bytes between two reports of progress.

@@ -76,6 +76,25 @@ for (const level of ['row', 'statement']) {
       assert.deepEqual(await events(`UPDATE orders SET value = repeat('x', 9000)`, `UPDATE orders SET value = repeat('y', 9000)`), ['', 'update']);
     });
 
+    it('compares texts, whatever the length of their headers', async () => {
+      await live.app.query(`CREATE TABLE orders (id int PRIMARY KEY, value text); INSERT INTO orders VALUES (1, 'short')`);
+      await watch(`rooms => '{staff}'`);
+      const size = async () => (await live.app.query('SELECT pg_column_size(value) AS size FROM orders')).rows[0].size;
+      assert.equal(await size(), 6);
+      await live.app.query('ALTER TABLE orders ALTER value SET STORAGE PLAIN');
+      assert.deepEqual(await events(`UPDATE orders SET value = 'short'`), ['']);
+      assert.equal(await size(), 9);
+      assert.deepEqual(await events(`UPDATE orders SET value = 'other'`), ['update']);
+    });
+
+    it('compares what a function returns with what a row has: the bytes of the type', async () => {
+      await live.app.query(`CREATE TABLE orders (id int PRIMARY KEY, name text, hash int); INSERT INTO orders SELECT 1, name
+          FROM (SELECT 'name' || i FROM generate_series(1, 100) i) n (name) WHERE hashtext(name) < 0 LIMIT 1;
+        CREATE FUNCTION rank(orders) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT coalesce($1.hash, hashtext($1.name))'`);
+      await watch(`rooms => '{staff}', columns => '{id,rank()}'`);
+      assert.deepEqual(await events('UPDATE orders SET hash = hashtext(name)', 'UPDATE orders SET hash = hash - 1'), ['', 'update']);
+    });
+
     it('that changes its rooms or its name sends, whatever travels', async () => {
       await live.app.query(ORDERS);
       await live.watch(`level => '${level}', rooms => '{customer:$customer_id}', event => 'now:$status', columns => '{id}'`);

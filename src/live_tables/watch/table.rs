@@ -37,8 +37,8 @@ pub fn missing(table: pg_sys::Oid) -> Error {
     .into()
 }
 
-/// Schema and name, for an error; of a table that is there. As Postgres does in its messages, without SQL's quotes, around which
-/// the message may have others.
+/// Schema and name, for an error; of a table that is there. Without SQL's quotes, as in Postgres's own messages: the message may put
+/// quotes around it.
 pub fn display_name(table: pg_sys::Oid) -> String {
     catalog::names(table).map_or_else(String::new, |(schema, name)| {
         format!(

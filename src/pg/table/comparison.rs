@@ -86,7 +86,14 @@ impl Image {
     /// Two non-null values of what this is about.
     unsafe fn are_same(&self, a: pg_sys::Datum, b: pg_sys::Datum) -> bool {
         if self.by_value {
-            return a.value() == b.value();
+            // What is above the value's own bytes means nothing: a function may leave there what a row doesn't.
+            let (a, b) = (a.value(), b.value());
+            return match self.length {
+                1 => a as u8 == b as u8,
+                2 => a as u16 == b as u16,
+                4 => a as u32 == b as u32,
+                _ => a == b,
+            };
         }
         // SAFETY: as the caller says: a positive length is the value's, -1 is a varlena, which tells its own. The closure owns
         // nothing.

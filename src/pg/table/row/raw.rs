@@ -22,7 +22,8 @@ unsafe extern "C-unwind" {
 /// Reads the values out of the row in the slot, as far as they aren't read yet.
 ///
 /// # Safety
-/// There is a row in the slot, which is one of Postgres's own kinds: for these it sets pointers and walks over the row.
+/// There is a row in the slot, which is a minimal one or one for a row on a page: for these it walks over the row, and takes what
+/// the row lacks from the table's description.
 #[inline]
 pub unsafe fn fill(slot: *mut TupleTableSlot) {
     // SAFETY: as the caller says.

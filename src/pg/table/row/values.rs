@@ -18,8 +18,8 @@ impl<'a> Row<'a> {
     /// # Safety
     /// `slot` is null or a slot that isn't changed for `'a`.
     pub(in crate::pg) unsafe fn in_slot(slot: *mut pg_sys::TupleTableSlot) -> Option<Self> {
-        // SAFETY: a slot has as many values and null flags as its descriptor has attributes. What isn't filled yet is, behind
-        // the guard where it is the code of a table access method that does it, which may raise an ERROR.
+        // SAFETY: a slot has as many values and null flags as its descriptor has attributes. Fills what isn't filled yet; behind
+        // the guard unless it is Postgres's own slot for a page, since the code of a table access method may raise an ERROR.
         unsafe {
             if slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0 {
                 return None;
