@@ -46,6 +46,14 @@ describe('the documentation', () => {
     return test.includes(`openPage('${page}'`) || test.includes('openPage(PAGE') && shared.some((text) => text.includes(`PAGE = '${page}'`));
   }
 
+  // Where it is skipped, the block would be left, and the tests behind it would meet it. All tests of a page may be skipped for one reason.
+  it('has no code that is taken by a test which may be skipped', () => {
+    const skipping = tests.filter((text) => !/\{ skip \}, \(\) => page\.assertAllTaken/.test(text))
+      .flatMap((text) => [...text.matchAll(/^( *)it\([^\n]*\{ skip[^\n]*=> \{\n(.*?)^\1\}\);$/gms)]);
+    assert.ok(skipping.length >= 4, `${skipping.length} tests that may be skipped`);
+    assert.deepEqual(skipping.filter(([, , body]) => /\.(next|take|takeAll)\('/.test(body)).map(([test]) => test), []);
+  });
+
   for (const page of [...READMES, ...PAGES]) {
     it(`has no code in ${page} that no test runs`, () => {
       const blocks = blocksOf(read(page));

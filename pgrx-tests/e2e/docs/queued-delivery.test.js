@@ -9,6 +9,7 @@ import { EMITTER_ROLE, prepareDatabase } from '../../harness/roles.js';
 
 const withoutCron = lacks('pg_cron');
 const page = openPage('docs/queued-delivery.md');
+const byCron = page.take('sql', 'cron.schedule'); // here, for the test of it may be skipped
 
 describe('docs/queued-delivery.md', () => {
   let postgres, admin;
@@ -48,12 +49,11 @@ describe('docs/queued-delivery.md', () => {
   });
 
   it('delivers by a session, and by pg_cron', { skip: withoutCron }, async () => {
-    await runSql(postgres, page.take('sql', 'cron.schedule'));
+    await runSql(postgres, byCron);
     assert.deepEqual(await rows('SELECT command FROM cron.job'), [{ command: 'SELECT sio_deliver(1000000)' }]);
   });
 
   it('has SQL for who monitors, who waits, and who mends', async () => {
-    if (withoutCron) page.take('sql', 'cron.schedule'); // counted as skipped above
     for (const sql of page.takeAll('sql')) await runSql(postgres, sql);
     const monitor = await postgres.connect({ user: EMITTER_ROLE });
     assert.equal((await monitor.query('SELECT * FROM sio_status')).rowCount, 1);
