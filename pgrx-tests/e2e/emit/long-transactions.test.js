@@ -86,8 +86,8 @@ describe('attachments of a long transaction', () => {
     };
     await change('DELETE FROM socket_io_attachments');
     await change('TRUNCATE socket_io_attachments');
-    await change('ALTER TABLE socket_io_attachments RENAME TO renamed');
-    const { rows } = await admin.query(`SELECT count(*)::int AS young FROM renamed WHERE created_at > now() - interval '1 second'`);
+    await change('ALTER TABLE socket_io_attachments RENAME TO renamed', 'CREATE TEMP TABLE before_commit AS SELECT clock_timestamp() AS at');
+    const { rows } = await admin.query('SELECT count(*)::int AS young FROM renamed WHERE created_at >= (SELECT at FROM before_commit)');
     assert.deepEqual(rows, [{ young: 1 }]);
     await admin.query('ALTER TABLE renamed RENAME TO socket_io_attachments');
     await change('DROP EXTENSION socketio_emitter CASCADE', 'CREATE EXTENSION socketio_emitter');

@@ -13,6 +13,7 @@ describe('queued delivery goes on', () => {
   before(async () => {
     ({ postgres, admin, app, listener } = await startQueue({ name: 'queue-hazards', conf: { max_prepared_transactions: 2 } }));
     await untilWorker(admin);
+    await until('the launcher has looked into the other databases', async () => (await processes(admin)).length === 2);
   });
 
   after(() => postgres?.stop());

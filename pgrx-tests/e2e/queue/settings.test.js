@@ -7,6 +7,7 @@ import { rowTrigger, statementTriggers } from '../../harness/live.js';
 import { numbered, numberedBinary, queued, startQueue } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
 import { EMITTER_ROLE } from '../../harness/roles.js';
+import { until } from '../../harness/wait.js';
 
 const QUEUE = `SET socketio_emitter.delivery = 'queue'`;
 const NOTIFY = `SET socketio_emitter.delivery = 'notify'`;
@@ -88,17 +89,24 @@ describe('delivery', () => {
       ['the whole server', 'ALTER SYSTEM SET', 'ALTER SYSTEM RESET'],
     ]) {
       it(`for ${what}`, async () => {
-        const reload = async () => {
-          if (set.startsWith('ALTER SYSTEM')) await admin.query('SELECT pg_reload_conf(), pg_sleep(0.2)');
+        const reloaded = async (isQueue) => {
+          if (!set.startsWith('ALTER SYSTEM')) return;
+          await admin.query('SELECT pg_reload_conf()');
+          await until('new sessions have taken it over', async () => {
+            const session = await postgres.connect();
+            const { rows } = await session.query(`SELECT current_setting('socketio_emitter.delivery', true) AS delivery`);
+            await session.end();
+            return (rows[0].delivery === 'queue') === isQueue;
+          });
         };
         await admin.query(`${set} socketio_emitter.delivery = 'queue'`);
-        await reload();
+        await reloaded(true);
         try {
           assert.deepEqual(await sent(BOTH), LATER);
           assert.deepEqual(await sent(`${NOTIFY}; ${BOTH}`), AT_ONCE);
         } finally {
           await admin.query(`${reset} socketio_emitter.delivery`);
-          await reload();
+          await reloaded(false);
         }
         assert.deepEqual(await sent(BOTH), AT_ONCE);
       });

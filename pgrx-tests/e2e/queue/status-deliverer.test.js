@@ -1,6 +1,7 @@
 // What sio_status shows of a session that delivers: nobody else does until its transaction ends.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { delivered, numbered, queueing, startQueue, status, untilIdle, untilWorker } from '../../harness/queue.js';
 import { until } from '../../harness/wait.js';
 
@@ -32,7 +33,7 @@ for (const preload of [true, false]) {
       return { state, by, since };
     };
     const NOBODY = { state: preload ? 'idle' : 'not preloaded', by: null, since: null };
-    const untilNobody = () => until('nobody delivers', async () => (await deliverer()).state === NOBODY.state);
+    const untilNobody = () => until('nobody delivers', async () => isDeepStrictEqual(await deliverer(), NOBODY));
 
     it('shows a session from sio_deliver to the end of its transaction', async () => {
       assert.deepEqual(await deliverer(), NOBODY);
@@ -45,7 +46,6 @@ for (const preload of [true, false]) {
         assert.deepEqual(await deliverer(session), { state: `session ${pid} delivers`, by: pid, since: start });
         await session.query(end);
         await untilNobody();
-        assert.deepEqual(await deliverer(), NOBODY);
       }
     });
 
@@ -66,7 +66,6 @@ for (const preload of [true, false]) {
       assert.deepEqual(await deliverer(), { state: 'a prepared transaction delivers', by: null, since: prepared });
       await admin.query(`ROLLBACK PREPARED 'held'`);
       await untilNobody();
-      assert.deepEqual(await deliverer(), NOBODY);
     });
 
     it('shows it when the server was started again', async () => {

@@ -52,7 +52,7 @@ describe('sio_status', () => {
   it('is for who monitors, with nothing else of the queue, and for nobody else', async () => {
     await admin.query('CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE stranger LOGIN');
     const monitor = await postgres.connect({ user: 'monitor' });
-    assert.equal((await status(monitor)).worker_state, 'idle');
+    await until('it sees the worker idle', async () => (await status(monitor)).worker_state === 'idle');
     for (const table of ['_sio.queue', '_sio.sent', '_sio.failed', '_sio.totals', 'sio_failed']) {
       await refused(monitor, `SELECT * FROM ${table}`, '42501');
     }

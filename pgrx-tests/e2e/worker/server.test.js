@@ -34,7 +34,7 @@ describe('the worker of a standby', () => {
       await refused(boss, 'SELECT sio_wait_delivered()', '25006', { says: ['sio_wait_delivered', 'recovery'] });
       await refused(boss, 'SELECT sio_retry()', '25006');
       // The worker waits for the servers as after a restart: long enough to listen.
-      await standby.configure({ 'socketio_emitter.restart_delay': '3s' });
+      await standby.configure({ 'socketio_emitter.restart_delay': '10s' });
       await standby.restart();
       const again = await standby.connect();
       await again.query('SELECT pg_promote()');
@@ -54,7 +54,7 @@ describe('pg_upgrade', () => {
     const app = await queueing(old);
     await app.query(`${numbered(1)}; ${numberedBinary(2)}; ${numbered(3)}`);
     await old.stop();
-    const upgraded = kept(await upgradePostgres(old, { name: 'worker-upgraded', conf: { ...PRELOAD, 'socketio_emitter.restart_delay': '3s' } }));
+    const upgraded = kept(await upgradePostgres(old, { name: 'worker-upgraded', conf: { ...PRELOAD, 'socketio_emitter.restart_delay': '10s' } }));
     const listener = await listen(upgraded);
     const boss = await upgraded.connect();
     await untilWorker(boss);
@@ -98,9 +98,13 @@ describe('the worker\'s new settings', () => {
     await admin.query(`INSERT INTO socket_io_attachments (created_at, payload) VALUES (clock_timestamp(), '\\x00')`);
     await never('it is deleted', async () => (await left()) !== 1, { during: 500 });
     await set('0');
-    await elapse(300, 'the worker takes over the setting');
-    await add();
-    await never('an old row is deleted', async () => (await left()) !== 2501, { during: 500 });
+    await until('the worker has taken over the setting', async () => {
+      await admin.query('TRUNCATE socket_io_attachments');
+      await add();
+      await elapse(300, 'it would delete them');
+      return (await left()) === 2500;
+    });
+    await never('an old row is deleted', async () => (await left()) !== 2500, { during: 500 });
   });
 
   it('include a table that isn\'t there: messages go on, the log says it once', async () => {

@@ -140,8 +140,11 @@ describe('a worker that is told to end', () => {
     });
 
     it('while messages wait for it', async () => {
+      const total = async () => Number((await status(admin)).delivered_total);
+      const base = await total();
       await whileWorkerStands(admin, () => emitBacklog(short));
       await counter.until(1);
+      await counter.until(await total() - base); // the listener is not far behind
       const before = await restart();
       await delivered(admin);
       await counter.until(BACKLOG - before.short.length);
