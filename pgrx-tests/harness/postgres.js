@@ -2,7 +2,7 @@
 // that `scripts/setup` made, and it alone: nothing of the machine's own Postgres is touched.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import os from 'node:os';
@@ -42,12 +42,13 @@ export function emptyFolder(name) {
 }
 
 /**
- * A port nobody listens on. It comes from below the range that outgoing connections get theirs from (32768 and up
- * on Linux), so that none of them can take it while a server restarts.
+ * A port nobody listens on, and that no other process of the harness got before. It comes from below the range that outgoing
+ * connections get theirs from (32768 and up on Linux), so that none of them can take it while a server restarts.
  */
 export async function freePort() {
   for (;;) {
     const port = 15_000 + Math.floor(Math.random() * 17_000);
+    if (!reserve(port)) continue;
     const probe = createServer();
     try {
       probe.listen({ host: HOST, port });
@@ -58,6 +59,23 @@ export async function freePort() {
       if (error.code !== 'EADDRINUSE') throw error;
     }
   }
+}
+
+/** A server listens seconds after it got its port: until the process has ended, no other takes it. */
+function reserve(port) {
+  const folder = path.join(SERVER_WORK, 'ports');
+  const file = path.join(folder, String(port));
+  mkdirSync(folder, { recursive: true });
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    const holder = Number(readFileSync(file, 'utf8'));
+    if (!holder || anyRunning([holder])) return false; // it may not have written its number yet
+    writeFileSync(file, String(process.pid));
+  }
+  onExit(() => rmSync(file, { force: true }));
+  return true;
 }
 
 /**

@@ -95,7 +95,9 @@ describe('for want of memory', () => {
     execFileSync('prlimit', ['--pid', String(pid), `--as=${size + bytes}:`], SERVER_USER);
   }
 
-  const outcome = (query) => session.query(query).then(() => 'done', (error) => error.code ?? error.message);
+  // Postgres has another SQLSTATE for a library, such as PL/pgSQL's, that there is no memory to load.
+  const isUnloaded = ({ code, message }) => code === '58P01' && /could not load library .*: (failed to map segment|cannot map|cannot allocate memory)/i.test(message);
+  const outcome = (query) => session.query(query).then(() => 'done', (error) => (isUnloaded(error) ? '53200' : error.code ?? error.message));
 
   for (const [what, query] of Object.entries(CALLS)) {
     it(`nothing but the call fails, or its session: ${what}`, async () => {
