@@ -75,10 +75,26 @@ class Live {
     const all = {};
     for (const nsp of this.listeners.keys()) {
       const here = [...this.clients].filter(([, each]) => each.nsp === nsp);
-      const lists = await received(this.app, here.map(([, { client }]) => client), { nsp });
+      const lists = await received(this.app, here.map(([, { client }]) => client), { nsp }).catch(async (error) => {
+        error.message += `; ${await this.#underWay(nsp)}`;
+        throw error;
+      });
       here.forEach(([name], i) => lists[i].length > 0 && (all[name] = meta ? lists[i] : lists[i].map(withoutMeta)));
     }
     return all;
+  }
+
+  /** Where messages that don't arrive may have got to, for an error. */
+  async #underWay(nsp) {
+    const { pool: { totalCount, idleCount, waitingCount }, errors, packets } = this.server;
+    const { rows } = await this.admin.query('SELECT state, wait_event, query FROM pg_stat_activity WHERE usename = $1', [SERVERS_ROLE])
+      .catch(({ message }) => ({ rows: message }));
+    return JSON.stringify({
+      notified: (await this.listeners.get(nsp).texts()).slice(-3),
+      servers: { totalCount, idleCount, waitingCount, errors, sessions: rows },
+      handedToConnections: packets.slice(-3).map(({ data }) => String(data).slice(0, 200)),
+      connected: [...this.clients].map(([name, { client }]) => [name, client.socket.connected]),
+    });
   }
 
   /**
