@@ -1,7 +1,7 @@
 // sio_doctor: each check right where all is well, and shown wrong once.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { rowsOf, uidOf } from '../../harness/asking.js';
+import { askedAgain, rowsOf, uidOf } from '../../harness/asking.js';
 import { PG_MAJOR, startPostgres } from '../../harness/postgres.js';
 import { refused } from '../../harness/refusals.js';
 import { EMITTER_ROLE, prepareDatabase, SERVER_GRANTS, SERVERS_ROLE } from '../../harness/roles.js';
@@ -27,8 +27,10 @@ describe('sio_doctor', () => {
 
   afterEach(async () => {
     await admin.query('ROLLBACK; RESET ALL');
-    const wrong = (await diagnosis()).filter(({ ok }) => !ok);
-    assert.deepEqual(wrong, [], 'all is well again');
+    await askedAgain(async () => {
+      const found = (await diagnosis()).filter(({ ok }) => !ok);
+      assert.deepEqual(found, [], 'all is well again');
+    });
   });
 
   after(async () => {
@@ -40,9 +42,12 @@ describe('sio_doctor', () => {
 
   /** Asserts that these checks, and no others, are wrong, each with a hint. → by name */
   async function wrong(names, ...args) {
-    const rows = await diagnosis(...args);
+    const rows = await askedAgain(async () => {
+      const found = await diagnosis(...args);
+      assert.deepEqual(found.filter(({ ok }) => !ok).map(({ check }) => check), names, JSON.stringify(found, null, 1));
+      return found;
+    });
     assert.deepEqual(rows.map(({ check }) => check), CHECKS);
-    assert.deepEqual(rows.filter(({ ok }) => !ok).map(({ check }) => check), names, JSON.stringify(rows, null, 1));
     for (const { ok, hint, detail } of rows) {
       assert.equal(hint === null, ok, detail);
       assert.ok(detail);
@@ -52,9 +57,12 @@ describe('sio_doctor', () => {
 
   it('finds nothing wrong where nothing is, and tells what it looked at', async () => {
     for (const nsp of ['/', '/custom', 'custom']) {
-      const { channel, servers: heard, 'attachments table': table, delivery, versions } = await wrong([], nsp);
+      const { channel, servers: heard, 'attachments table': table, delivery, versions } = await askedAgain(async () => {
+        const found = await wrong([], nsp);
+        assert.match(found.servers.detail, /^2: /);
+        return found;
+      });
       assert.equal(channel.detail, `socket.io#${nsp.startsWith('/') ? nsp : `/${nsp}`}`);
-      assert.match(heard.detail, /^2: /);
       for (const server of servers) assert.ok(heard.detail.includes(uidOf(server, nsp.startsWith('/') ? nsp : `/${nsp}`)));
       assert.match(table.detail, /^public\.socket_io_attachments: /);
       assert.match(delivery.detail, /^notify; /);
