@@ -1,7 +1,7 @@
 // Whatever ends a question before its time, nothing of it stays: no process, no listener, no place. And how many there may be.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { listeners, rowsOf, untilAsked, untilNothingIsLeft } from '../../harness/asking.js';
+import { askedAgain, listeners, rowsOf, untilAsked, untilNothingIsLeft } from '../../harness/asking.js';
 import { alarms } from '../../harness/alarms.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { PRELOAD, untilWorker } from '../../harness/queue.js';
@@ -65,9 +65,9 @@ describe('of a question', () => {
     const session = await asker();
     await session.query(`BEGIN; SET LOCAL statement_timeout = '300ms'; SAVEPOINT s`);
     await refused(session, WAITING(), '57014');
-    await session.query('ROLLBACK TO s');
+    await session.query('ROLLBACK TO s; SET LOCAL statement_timeout = 0');
     await untilNothingIsLeft(admin);
-    assert.equal((await session.query(`SELECT sio_is_online('/', '{a}', '200 ms') AS online`)).rows[0].online, false);
+    assert.equal((await session.query(`SELECT sio_is_online('/', '{a}', '5 s') AS online`)).rows[0].online, false);
     await session.query('COMMIT');
     await session.end();
   });
@@ -143,7 +143,7 @@ describe('of a question', () => {
     const pid = await untilWorker(boss);
     const servers = await startServers(preloaded, { count: 1 });
     const session = await preloaded.connect({ user: EMITTER_ROLE });
-    assert.equal((await rowsOf(session, 'SELECT FROM sio_servers()')).length, 1);
+    await askedAgain(async () => assert.equal((await rowsOf(session, 'SELECT FROM sio_servers()')).length, 1));
     await untilNothingIsLeft(boss);
     assert.equal(await untilWorker(boss), pid);
     await closeAll(servers);
