@@ -1,6 +1,7 @@
 // docs/not-arriving.md: the way of an event as the page follows it, and each cause with what it looks like and what mends it.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { askedAgain } from '../../harness/asking.js';
 import { openPage } from '../../harness/page.js';
 import { PG_MAJOR, startPostgres } from '../../harness/postgres.js';
 import { prepareDatabase } from '../../harness/roles.js';
@@ -24,6 +25,10 @@ describe('docs/not-arriving.md', () => {
     async wrong(session = context.admin, ns = '/') {
       const { rows } = await session.query('SELECT * FROM sio_doctor($1) WHERE NOT ok', [ns]);
       return Object.fromEntries(rows.map((row) => [row.check, row]));
+    },
+    /** Asserts that the doctor finds nothing. */
+    well(message) {
+      return askedAgain(async () => assert.deepEqual(await context.wrong(), {}, message));
     },
   };
 

@@ -1,6 +1,7 @@
 // The four places that an event passes, as the page looks at each.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { askedAgain } from '../../../harness/asking.js';
 import { startAdapterServer, untilHearing } from '../../../harness/bare-server.js';
 import { connectClient } from '../../../harness/clients.js';
 import { evaluate } from '../../../harness/page.js';
@@ -23,7 +24,7 @@ export function theWay(context) {
       const connection = { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 };
       server = await startAdapterServer({ connection, setUp: (bindings) => evaluate(code, { ...bindings, console }) });
       await untilHearing(admin, server);
-      assert.deepEqual((await admin.query(doctor)).rows, []);
+      await askedAgain(async () => assert.deepEqual((await admin.query(doctor)).rows, []));
       client = await connectClient(server, { rooms: ['customer:1'] });
     });
 
@@ -42,12 +43,12 @@ export function theWay(context) {
 
     it('to the servers', async () => {
       const sql = page.next('sql', 'sio_servers');
-      assert.deepEqual((await admin.query(sql)).rows, [{ uid: server.io.of('/').adapter.uid }]);
+      await askedAgain(async () => assert.deepEqual((await admin.query(sql)).rows, [{ uid: server.io.of('/').adapter.uid }]));
     });
 
     it('into the room', async () => {
       const sql = page.next('sql', 'sio_fetch_sockets');
-      assert.deepEqual((await admin.query(sql)).rows, [{ id: client.id, rooms: [client.id, 'customer:1'] }]);
+      await askedAgain(async () => assert.deepEqual((await admin.query(sql)).rows, [{ id: client.id, rooms: [client.id, 'customer:1'] }]));
       const { rows } = await admin.query(sql.replace('customer:1', 'customer:2'));
       assert.deepEqual(rows, []);
     });
