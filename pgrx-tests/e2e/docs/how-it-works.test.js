@@ -45,6 +45,7 @@ describe('docs/how-it-works.md', () => {
 
   it('shows the lock on database 0: one commit holds it while it waits for its flush, the next waits for that', async () => {
     await psql(page.next('sql', 'nobody'));
+    await psql('CHECKPOINT'); // commits wait once the checkpointer has read the setting, which it does before
     const hello = page.next('sql', 'COMMIT; -- does not return');
     const waiting = page.next('sql', 'pg_locks');
     const commit = async (delivery) => {

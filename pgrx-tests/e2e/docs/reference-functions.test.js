@@ -119,13 +119,16 @@ describe('docs/reference/functions.md', () => {
 
     it('reach the clients that they name', async () => {
       await runSql(postgres, page.next('sql', 'private'));
+      // What travels through the table may be overtaken by what is sent after it.
+      const first = await received(admin, [clients.room1, clients.own, clients.user]);
       const call = page.next('sql', 'CALL sio_emit');
       await runSql(postgres, call);
       await assert.rejects(admin.query(call.replace('CALL', 'SELECT')), { code: '42809', hint: 'To call a procedure, use CALL.' });
       await runSql(postgres, page.next('sql', 'muted'));
-      assert.deepEqual(await received(admin, [clients.room1, clients.own, clients.user]), [
-        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }], ['hello', { a: 2 }]], [['private', 'for you']], [],
+      assert.deepEqual(first, [
+        [['hello', { a: 1 }], ['image', { name: 'dot', data: Buffer.from('89504e47', 'hex') }]], [['private', 'for you']], [],
       ]);
+      assert.deepEqual(await received(admin, [clients.room1, clients.own, clients.user]), [[['hello', { a: 2 }]], [], []]);
       assert.deepEqual(await received(admin, [clients.talking, clients.muted], { nsp: '/chat' }), [[['message', 'hello', { from: 'db' }]], []]);
     });
 
