@@ -69,9 +69,11 @@ class Demo {
     await this.live();
   }
 
+  /** Waits until both customers are connected, and their lists are drawn, which follows in the next frame. */
   async live() {
     for (const customer of [1, 2]) await this.page.locator(`#customer-${customer} [data-connection=live]`).waitFor();
     await this.page.locator('#servers .server').nth(1).waitFor();
+    await this.drawn();
   }
 
   async psql(sql) {

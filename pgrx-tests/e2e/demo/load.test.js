@@ -38,8 +38,11 @@ describe('the load of the demo', () => {
     assert.equal(await segments('queue'), 0);
     await choose('queue');
     await until('the queue is plotted', async () => (await segments('queue')) >= 5);
-    const [notify, queue] = await rates();
-    assert.ok(notify > 0 && queue > 2 * notify, `${notify} and ${queue} commits per second`);
+    // Of a few samples the mean says little, beside other programs: it gets better for as long as the load runs.
+    await until('the queue has more than twice as many commits', async () => {
+      const [notify, queue] = await rates();
+      return notify > 0 && queue > 2 * notify;
+    });
     assert.match(await page.locator('#plot').getAttribute('aria-label'), /^Commits per second: NOTIFY [\d,]+, queue [\d,]+; the queue [\d.]+ times as many$/);
     assert.match(await page.locator('#load-sql').textContent(), /^SET socketio_emitter\.delivery = 'queue';\nUPDATE show\.load /);
     assert.match(await page.locator('#delivery-why').textContent(), /^Here Postgres waits 2 ms at each flush/);
@@ -60,7 +63,8 @@ describe('the load of the demo', () => {
       await choose(mode);
       const before = (await admin.query('SELECT delivered_total::int AS n FROM sio_status')).rows[0].n;
       const sql = `UPDATE orders SET quantity = quantity + 1 WHERE item = 'Stamps' /* ${mode} */`;
-      await until('the switch is there', async () => (await page.locator('#delivery input:checked').getAttribute('value')) === mode.toLowerCase());
+      // The switch itself is there at once; this comes from the show, when it has it.
+      await page.locator('#load-sql', { hasText: `delivery = '${mode.toLowerCase()}'` }).waitFor();
       await demo.type(sql);
       await demo.received(sql, [NOTHING, one('order:update')]);
       await until(`${sent} and more messages have gone through the queue`, async () => {
@@ -82,7 +86,9 @@ describe('the load of the demo', () => {
     assert.equal(await connections(), 16);
     await until('it is over', () => !load.isRunning);
     assert.equal(await connections(), 0);
-    assert.ok(samples.length > 0 && samples.every(({ mode, rate }) => mode === 'notify' && rate > 0), JSON.stringify(samples));
+    assert.ok(samples.every(({ mode }) => mode === 'notify'), JSON.stringify(samples));
+    // Not in each: a slow disk's flush may take longer than a sample.
+    assert.ok(samples.some(({ rate }) => rate > 0), JSON.stringify(samples));
     assert.equal(load.error, null);
   });
 
