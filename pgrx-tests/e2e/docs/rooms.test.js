@@ -188,6 +188,7 @@ describe('docs/rooms.md', () => {
 
   it('a removal while the user connects comes after the join', async () => {
     await admin.query('INSERT INTO memberships VALUES (1, 7)');
+    await untilHearing(admin, servers[0]); // and so it has sent that on, before the user is there
     const observer = await postgres.connect();
     let removal;
     const client = await meanwhile(LIST, async () => {
