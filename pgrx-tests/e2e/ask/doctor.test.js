@@ -22,7 +22,8 @@ describe('sio_doctor', () => {
   before(async () => {
     postgres = await startPostgres({ name: 'ask-doctor', conf: { wal_level: 'logical', ...(SHORT && { max_notify_queue_pages: 64 }) } });
     admin = await prepareDatabase(postgres);
-    servers = await startServers(postgres, { count: 2, namespaces: ['/', '/custom'] });
+    // They don't delete an old attachment before it is looked for.
+    servers = await startServers(postgres, { count: 2, namespaces: ['/', '/custom'], options: { cleanupInterval: 3_600_000 } });
   });
 
   afterEach(async () => {

@@ -125,7 +125,7 @@ describe('docs/start.md', () => {
   });
 
   it('has the list right when the server comes back', async () => {
-    await server.stop();
+    await stop();
     await inPsql(`DELETE FROM orders WHERE item = 'a mark'`);
     await serve();
     await bothShow(['#3 a pen: new'], ['#1 a book: sent', '#2 a lamp: new']);
@@ -154,7 +154,7 @@ describe('docs/start.md', () => {
     const line = `const io = new Server(http, { adapter });`;
     assert.ok(source.includes(line));
     reader.write('cors.mjs', source.replace(line, `const io = new Server(http, { adapter, cors: { origin: 'http://localhost:5173' } });`));
-    await server.stop();
+    await stop();
     await serve('cors.mjs');
     const response = await fetch(`http://localhost:${port}/socket.io/?EIO=4&transport=polling`, { headers: { origin: 'http://localhost:5173' } });
     assert.equal(response.headers.get('access-control-allow-origin'), 'http://localhost:5173');
@@ -166,6 +166,14 @@ describe('docs/start.md', () => {
     server = reader.start(file, { DATABASE_URL: url(), PORT: String(port) });
     await server.printed(`http://localhost:${port}`);
     await untilListening(postgres);
+  }
+
+  /** With its connections, which would be taken for those of the next. */
+  async function stop() {
+    await server.stop();
+    const session = await postgres.connect();
+    await until('nobody listens any more', async () => (await session.query(`SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`)).rowCount === 0);
+    await session.end();
   }
 
   const states = () => Promise.all(tabs.map((tab) => tab.locator('#state').textContent()));

@@ -14,7 +14,8 @@ export function findings(context) {
 
     before(async () => {
       ({ postgres, admin } = context);
-      servers = await startServers(postgres, { count: 1, namespaces: ['/', '/custom'] });
+      // They don't delete an old attachment before it is found.
+      servers = await startServers(postgres, { count: 1, namespaces: ['/', '/custom'], options: { cleanupInterval: 3_600_000 } });
       client = await connectClient(servers[0], { rooms: ['customer:1'] });
       await well();
     });
