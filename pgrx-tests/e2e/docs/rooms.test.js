@@ -74,6 +74,12 @@ describe('docs/rooms.md', () => {
 
   const roomsOf = ({ id }) => servers.flatMap(({ io }) => [...io.of('/').sockets.get(id)?.rooms ?? []]).filter((room) => room !== id).sort();
   const got = async () => (await received(admin, clients)).map((events) => events.map(withoutMeta));
+  /** Members from before: servers have sent on that they are, before any of them connects. */
+  async function members(rows) {
+    await admin.query(`INSERT INTO memberships VALUES ${rows}`);
+    for (const server of servers) await untilHearing(admin, server);
+  }
+
   const message = (group, body) => admin.query('INSERT INTO messages (group_id, body) VALUES ($1, $2)', [group, body]);
 
   it('lets nobody in whose session is missing, expired or banned, in neither namespace', async () => {
@@ -88,7 +94,7 @@ describe('docs/rooms.md', () => {
   });
 
   it('shows a message to the members of its group, on all devices, and to nobody else', async () => {
-    await admin.query('INSERT INTO memberships VALUES (1, 7), (2, 8)');
+    await members('(1, 7), (2, 8)');
     await connect('Ann');
     await connect('Ann', { server: servers[1] });
     await connect('Bob');
@@ -187,8 +193,7 @@ describe('docs/rooms.md', () => {
   const LIST = /FROM memberships/;
 
   it('a removal while the user connects comes after the join', async () => {
-    await admin.query('INSERT INTO memberships VALUES (1, 7)');
-    await untilHearing(admin, servers[0]); // and so it has sent that on, before the user is there
+    await members('(1, 7)');
     const observer = await postgres.connect();
     let removal;
     const client = await meanwhile(LIST, async () => {
@@ -203,7 +208,7 @@ describe('docs/rooms.md', () => {
   });
 
   it('a removal while the user connects is missed without FOR SHARE', async () => {
-    await admin.query('INSERT INTO memberships VALUES (1, 7)');
+    await members('(1, 7)');
     const other = await start(join.replace(' FOR SHARE', ''));
     const client = await meanwhile(LIST, async () => {
       await removed();
@@ -217,7 +222,7 @@ describe('docs/rooms.md', () => {
   });
 
   it('a client opens and closes groups of its own, by their ids', async () => {
-    await admin.query('INSERT INTO memberships VALUES (1, 7), (2, 8)');
+    await members('(1, 7), (2, 8)');
     const ann = await connect('Ann');
     ann.socket.emit('group:close', 7);
     await until('it has left', () => !roomsOf(ann).includes('group:7'));
