@@ -1,11 +1,11 @@
 //! What an update must have changed for its event to be sent.
 
 use crate::error::Error;
+use crate::live_tables::plan::Rows;
 use crate::live_tables::resolve::Resolver;
 use crate::live_tables::shape::Shape;
 use crate::pg::encoding;
 use crate::pg::table::comparison::Comparison;
-use crate::pg::table::definition::Table;
 use crate::pg::table::expression::{Expression, Source};
 use socketio_emitter_declaration::{Declaration, Key, Part, Template, Unchanged};
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ struct Values {
 pub fn comparison(
     declaration: &Declaration,
     resolver: &Resolver<'_>,
-    table: &Table<'_>,
+    rows: &Rows<'_>,
     payload: &Shape,
 ) -> Result<Option<Comparison>, Error> {
     let mut values = Values::default();
@@ -48,7 +48,7 @@ pub fn comparison(
                 Shape::Key => values.has_all_columns = true,
                 Shape::Function(reader) => {
                     values.expressions.extend(reader.expression());
-                    values.add_what_it_reads(resolver);
+                    values.add_what_it_reads(resolver, rows);
                 }
                 Shape::Row | Shape::Change { .. } => {
                     let names = resolver.columns.iter().map(|(name, _)| name);
@@ -58,7 +58,7 @@ pub fn comparison(
                         let mut functions = resolver.functions.borrow_mut();
                         values.add(functions.call(Key::Columns, None, function)?.0);
                     }
-                    values.add_what_it_reads(resolver);
+                    values.add_what_it_reads(resolver, rows);
                 }
             }
             values.add_templates(Key::Room, &declaration.rooms, resolver)?;
@@ -69,7 +69,7 @@ pub fn comparison(
         values.has_all_columns
             || encoding::to_utf8(name).is_ok_and(|name| values.columns.contains(&*name))
     };
-    let mut comparison = Comparison::of(table, is_chosen);
+    let mut comparison = Comparison::of(rows.source.rows_of, is_chosen);
     resolver.functions.borrow().with_expressions(|expressions| {
         for index in &values.expressions {
             comparison.add(*index, expressions);
@@ -86,7 +86,11 @@ impl Values {
     }
 
     /// All columns, if one of the expressions reads tables.
-    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>) {
+    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>, rows: &Rows<'_>) {
+        // To know that, Postgres plans them, and so calls functions of constants.
+        if !rows.is_for_rows {
+            return;
+        }
         resolver.functions.borrow().with_expressions(|expressions| {
             let mut added = self.expressions.iter().map(|index| &expressions[*index]);
             self.has_all_columns |= added.any(Expression::may_read_tables);
