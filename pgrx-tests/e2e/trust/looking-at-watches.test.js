@@ -43,8 +43,8 @@ const LITERALS = {
   'a multirange': `'{[1,2)}'::evil.multirange IS NOT NULL`,
   'an argument of a function': `cardinality(evil.same('{1}')) = 1`,
   ...(PG_MAJOR >= 17 && {
-    'the default of JSON_VALUE': `JSON_VALUE(document, '$.a' RETURNING evil.checked[] DEFAULT '{1}' ON EMPTY) IS NULL`,
-    'the default of JSON_QUERY, cast': `JSON_QUERY(document, '$.a' RETURNING evil.checked[] DEFAULT '{1}'::evil.checked[] ON EMPTY) IS NOT NULL`,
+    'the default of JSON_VALUE': `JSON_VALUE(document, '$.b' RETURNING evil.checked[] DEFAULT '{1}' ON EMPTY) IS NOT NULL`,
+    'the default of JSON_QUERY, cast': `JSON_QUERY(document, '$.b' RETURNING evil.checked[] DEFAULT '{1}'::evil.checked[] ON EMPTY) IS NOT NULL`,
   }),
 };
 
