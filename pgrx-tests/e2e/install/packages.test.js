@@ -1,0 +1,61 @@
+// What makes packages and gathers them: that it stops where it can't go on, and destroys nothing.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { capture } from '../../harness/processes.js';
+import { fromRoot } from '../../harness/setup.js';
+
+let home, clone;
+
+beforeEach(() => {
+  home = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-packages.'));
+  clone = path.join(home, 'clone');
+  for (const name of ['scripts', 'Cargo.toml', 'Cargo.lock', 'socketio_emitter.control']) {
+    cpSync(fromRoot(name), path.join(clone, name), { recursive: true });
+  }
+});
+
+afterEach(() => rmSync(home, { recursive: true }));
+
+function write(folder, files) {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files)) writeFileSync(path.join(folder, name), content);
+}
+
+const run = (script, args, options) => capture(path.join(clone, 'scripts', script), args, { cwd: home, ...options });
+
+describe('scripts/collect-dist', () => {
+  const dist = () => path.join(clone, 'target/dist');
+  const contents = (folder) => Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]));
+  const withSums = (files) => ({ SHA256SUMS: sums(files), ...files });
+  const sums = (files) => Object.entries(files).sort()
+    .map(([name, content]) => `${createHash('sha256').update(content).digest('hex')}  ${name}\n`).join('');
+
+  it('adds other folders to target/dist, named from where it is called', async () => {
+    write(dist(), withSums({ 'a.deb': 'a', 'source.zip': 'source' }));
+    write(path.join(home, 'arm64'), withSums({ 'b.deb': 'b', 'source.zip': 'source' }));
+    const { code, stderr } = await run('collect-dist', ['clone/target/dist', 'arm64']);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(contents(dist()), withSums({ 'a.deb': 'a', 'b.deb': 'b', 'source.zip': 'source' }));
+    assert.deepEqual(readdirSync(path.join(clone, 'target')), ['dist']);
+  });
+
+  it('leaves target/dist as it was if a folder is missing, was changed, or differs from another', async () => {
+    const before = withSums({ 'a.deb': 'a', 'source.zip': 'source' });
+    write(dist(), before);
+    write(path.join(home, 'changed'), { ...withSums({ 'b.deb': 'b' }), 'b.deb': 'changed' });
+    write(path.join(home, 'other'), withSums({ 'b.deb': 'b', 'source.zip': 'another' }));
+    for (const [folder, complaint] of [
+      ['missing', /there is no .*\/missing/], ['changed', /changed isn't what make dist left/], ['other', /source\.zip differs between the folders/],
+    ]) {
+      const { code, stdout, stderr } = await run('collect-dist', ['clone/target/dist', folder]);
+      assert.equal(code, 1, stdout);
+      assert.match(stderr, complaint);
+      assert.deepEqual(contents(dist()), before);
+      assert.deepEqual(readdirSync(path.join(clone, 'target')), ['dist']);
+    }
+  });
+});
