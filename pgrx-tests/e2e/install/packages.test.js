@@ -59,3 +59,40 @@ describe('scripts/collect-dist', () => {
     }
   });
 });
+
+describe('scripts/third-party-licenses', () => {
+  const OURS = { name: 'socketio_emitter_protocol', version: '0.5.0', licenses: [{ license: { id: 'MIT' } }] };
+  const crate = (name, ...licenses) => ({ name, version: '1.0.0', licenses });
+
+  beforeEach(() => {
+    const source = (name) => path.join(home, 'cargo/registry/src/index.example', `${name}-1.0.0`);
+    write(source('both'), { 'LICENSE-APACHE': 'the text of Apache\n', 'LICENSE-MIT': 'the text of MIT\n' });
+    write(source('old'), { COPYING: 'a text of its own\n' });
+  });
+
+  const list = (...components) => {
+    write(home, { 'sbom.json': JSON.stringify({ components }) });
+    return run('third-party-licenses', [path.join(home, 'sbom.json')], { env: { ...process.env, CARGO_HOME: path.join(home, 'cargo') } });
+  };
+
+  it('prints the text of each crate that isn\'t ours, however its license is named', async () => {
+    const { code, stdout, stderr } = await list(OURS, crate('both', { expression: 'MIT OR Apache-2.0' }),
+      crate('old', { license: { id: 'Zlib' } }, { license: { name: 'Old' } }));
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, '\n======== both 1.0.0, MIT OR Apache-2.0\n\nthe text of MIT\n'
+      + '\n======== old 1.0.0, Zlib AND Old\n\na text of its own\n');
+  });
+
+  it('fails at a crate without a license, and at one whose source isn\'t there', async () => {
+    for (const [crates, complaint] of [
+      [[crate('old', { license: { id: 'MIT' } }), crate('both')], /both 1\.0\.0 names no license/],
+      [[crate('both', { license: {} })], /isn't an SBOM that says each crate's license/],
+      [[crate('gone', { license: { id: 'MIT' } })], /the source of gone 1\.0\.0 isn't in .*\/cargo\/registry\/src/],
+      [[], /names no crate/],
+    ]) {
+      const { code, stdout, stderr } = await list(...crates);
+      assert.equal(code, 1, stdout);
+      assert.match(stderr, complaint);
+    }
+  });
+});
