@@ -1,0 +1,57 @@
+// What runs the tests: that it names and counts what is left out and what fails, and leaves nothing behind.
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, it } from 'node:test';
+import { capture } from '../../harness/processes.js';
+import { fromRoot } from '../../harness/setup.js';
+
+let clone;
+
+beforeEach(() => {
+  clone = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-runners.'));
+  for (const name of ['scripts', '.ci', 'Cargo.toml', 'pgrx-tests/package.json', 'pgrx-tests/harness/deadline.js']) {
+    cpSync(fromRoot(name), path.join(clone, name), { recursive: true });
+  }
+});
+
+afterEach(() => rmSync(clone, { recursive: true }));
+
+const read = (name) => readFileSync(path.join(clone, name), 'utf8');
+
+function write(name, content, options) {
+  mkdirSync(path.dirname(path.join(clone, name)), { recursive: true });
+  writeFileSync(path.join(clone, name), content, options);
+}
+
+function run(script, args = [], env = {}) {
+  const { HARNESS_WORK, NODE_TEST_CONTEXT, ...rest } = process.env;
+  return capture(path.join(clone, script), args, { cwd: clone, env: { ...rest, ...env } });
+}
+
+const program = (name, lines) => write(name, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
+
+it('scripts/test names what was skipped, with any reason, and counts it', async () => {
+  write('.work/env', `PG_MAJOR='15'\nPRIVATE_PG_CONFIG='/none'\nSERVER_WORK='${clone}/.work'\n`);
+  program('scripts/install-privately', 'exit 0');
+  write('pgrx-tests/e2e/some/some.test.js', `import { describe, it } from 'node:test';
+    it('passes', () => {});
+    describe('inside', () => it('waits for 17 (or later)', { skip: 'its length is fixed, and 8 GB' }, () => {}));
+    describe('a whole one', { skip: 'this machine has no Ruby' }, () => it('is in it', () => {}));
+    it('passes, too', { skip: false }, () => {});`);
+  const { code, stdout, stderr } = await run('scripts/test', ['some']);
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stdout, /^skipped:\n {2}end to end: waits for 17 \(or later\): its length is fixed, and 8 GB\n {2}end to end: a whole one: this machine has no Ruby\n\n2 passed, 0 failed, 2 skipped\n$/m);
+  assert.equal(read('.work/log/count'), '2 passed, 0 failed, 2 skipped\n');
+});
+
+it('scripts/matrix names what was skipped on each Postgres', async () => {
+  program('scripts/provide-postgres', 'echo /none/pg_config');
+  program('scripts/setup', `mkdir -p "$HARNESS_WORK/log"; echo "PRIVATE_PG_CONFIG=/none/pg_config" >"$HARNESS_WORK/env"`);
+  program('scripts/test', `case $HARNESS_WORK in */17) echo '1 passed, 0 failed' ;; *) echo 'end to end: a test: a reason' >"$HARNESS_WORK/log/skips"
+    echo '1 passed, 0 failed, 1 skipped' ;; esac >"$HARNESS_WORK/log/count"`);
+  const { code, stdout, stderr } = await run('scripts/matrix', ['sample'], { MAJORS: '16 17' });
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stdout, /^skipped:\n {2}16: end to end: a test: a reason\n3 passed, 0 failed, 1 skipped\n$/m);
+});
