@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, it } from 'node:test';
+import { afterEach, beforeEach, describe, it } from 'node:test';
 import { capture } from '../../harness/processes.js';
 import { fromRoot } from '../../harness/setup.js';
 
@@ -54,4 +54,21 @@ it('scripts/matrix names what was skipped on each Postgres', async () => {
   const { code, stdout, stderr } = await run('scripts/matrix', ['sample'], { MAJORS: '16 17' });
   assert.equal(code, 0, stdout + stderr);
   assert.match(stdout, /^skipped:\n {2}16: end to end: a test: a reason\n3 passed, 0 failed, 1 skipped\n$/m);
+});
+
+describe('.ci/run ends with the sum of all', () => {
+  const ends = async (failing, last) => {
+    program('bin/make', `shift; case $1 in
+      test) mkdir -p .work/log; echo '7 passed, 0 failed' >.work/log/count ;;
+      matrix) mkdir -p .work/matrix/log; echo '5 passed, ${failing.includes('matrix') ? 2 : 0} failed, 1 skipped' >.work/matrix/log/count ;;
+    esac
+    case ' ${failing.join(' ')} ' in *" $1 "*) exit 2 ;; esac`);
+    const { code, stdout } = await run('.ci/run', [], { PATH: `${path.join(clone, 'bin')}:${process.env.PATH}` });
+    assert.equal(stdout.split('\n').at(-2), last, stdout);
+    assert.equal(code, failing.length > 0 ? 1 : 0, stdout);
+  };
+
+  it('that passed', () => ends([], '12 passed, 0 failed, 1 skipped'));
+  it('that failed without a count', () => ends(['lint', 'docs', 'harden'], '12 passed, 3 failed, 1 skipped'));
+  it('that failed with one', () => ends(['matrix'], '12 passed, 2 failed, 1 skipped'));
 });
