@@ -1,11 +1,12 @@
 // What runs the tests: that it names and counts what is left out and what fails, and leaves nothing behind.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { capture } from '../../harness/processes.js';
 import { fromRoot } from '../../harness/setup.js';
+import { until } from '../../harness/wait.js';
 
 let clone;
 
@@ -71,4 +72,26 @@ describe('.ci/run ends with the sum of all', () => {
   it('that passed', () => ends([], '12 passed, 0 failed, 1 skipped'));
   it('that failed without a count', () => ends(['lint', 'docs', 'harden'], '12 passed, 3 failed, 1 skipped'));
   it('that failed with one', () => ends(['matrix'], '12 passed, 2 failed, 1 skipped'));
+});
+
+it('scripts/extension installs what it has built, though others build in the same clone', async () => {
+  for (const major of [16, 17]) {
+    program(`${major}/pg_config`, `case $1 in --version) echo 'PostgreSQL ${major}.1' ;; *) echo "${clone}/${major}$1" ;; esac`);
+  }
+  write('socketio_emitter.control', '');
+  write('sql/socketio_emitter--0.0.0.sql', '');
+  // The first build ends when the second waits, or has gone past it.
+  program('bin/rustfmt', 'exit 0');
+  program('bin/cargo', `mkdir -p target/release; dirname "$PGRX_PG_CONFIG_PATH" >target/release/libsocketio_emitter.so
+    case $PGRX_PG_CONFIG_PATH in */16/*) : >begun; until [ -e seen ]; do sleep 0.1; done ;; esac`);
+  const install = (major) => run('in-log', [path.join(clone, `${major}/pg_config`), `${major}.log`],
+    { PATH: `${path.join(clone, 'bin')}:${process.env.PATH}` });
+  program('in-log', 'exec scripts/extension install "$1" release >"$2"');
+  const first = install(16);
+  await until('the first builds', () => existsSync(path.join(clone, 'begun')));
+  const second = install(17);
+  await until('the second waits, or is done', () => /waiting for another build|installed/.test(existsSync(path.join(clone, '17.log')) && read('17.log')));
+  write('seen', '');
+  for (const { code, stdout, stderr } of await Promise.all([first, second])) assert.equal(code, 0, stdout + stderr);
+  for (const major of [16, 17]) assert.equal(read(`${major}--pkglibdir/socketio_emitter.so`), `${path.join(clone, String(major))}\n`);
 });
