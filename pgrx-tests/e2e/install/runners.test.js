@@ -95,3 +95,14 @@ it('scripts/extension installs what it has built, though others build in the sam
   for (const { code, stdout, stderr } of await Promise.all([first, second])) assert.equal(code, 0, stdout + stderr);
   for (const major of [16, 17]) assert.equal(read(`${major}--pkglibdir/socketio_emitter.so`), `${path.join(clone, String(major))}\n`);
 });
+
+it('scripts/clean removes the folders outside in which servers ran for any of the runs', async () => {
+  const places = ['', 'harden/run/', 'matrix/16/', 'earlier/0123abc/run/'].map((name) => {
+    const outside = mkdtempSync(path.join(clone, 'socketio_emitter.')); // of .work
+    write(`.work/${name}env`, `SERVER_WORK='${outside}'\n`);
+    return outside;
+  });
+  const { code, stdout, stderr } = await run('scripts/clean');
+  assert.equal(code, 0, stdout + stderr);
+  assert.deepEqual([path.join(clone, '.work'), ...places].filter((place) => existsSync(place)), []);
+});
