@@ -1,6 +1,6 @@
 // What runs the tests: that it names and counts what is left out and what fails, and leaves nothing behind.
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -74,7 +74,7 @@ describe('.ci/run ends with the sum of all', () => {
   it('that failed with one', () => ends(['matrix'], '12 passed, 2 failed, 1 skipped'));
 });
 
-it('scripts/extension installs what it has built, though others build in the same clone', async () => {
+it('scripts/extension installs what it has built, though others build in the same clone, and removes it', async () => {
   for (const major of [16, 17]) {
     program(`${major}/pg_config`, `case $1 in --version) echo 'PostgreSQL ${major}.1' ;; *) echo "${clone}/${major}$1" ;; esac`);
   }
@@ -94,6 +94,14 @@ it('scripts/extension installs what it has built, though others build in the sam
   write('seen', '');
   for (const { code, stdout, stderr } of await Promise.all([first, second])) assert.equal(code, 0, stdout + stderr);
   for (const major of [16, 17]) assert.equal(read(`${major}--pkglibdir/socketio_emitter.so`), `${path.join(clone, String(major))}\n`);
+
+  // And removes what an earlier version installed, too, but nothing else.
+  for (const name of ['socketio_emitter--0.0.0--0.0.1.sql', 'another.control']) write(`16--sharedir/extension/${name}`, '');
+  write('16--pkglibdir/another.so', '');
+  const { code, stdout, stderr } = await run('scripts/extension', ['uninstall', path.join(clone, '16/pg_config'), 'release']);
+  assert.equal(code, 0, stdout + stderr);
+  assert.deepEqual(['16--pkglibdir', '16--sharedir/extension'].map((name) => readdirSync(path.join(clone, name))), [['another.so'], ['another.control']]);
+  assert.deepEqual(readdirSync(path.join(clone, '17--pkglibdir')), ['socketio_emitter.so']);
 });
 
 it('scripts/clean removes the folders outside in which servers ran for any of the runs', async () => {
