@@ -72,7 +72,7 @@ describe('scripts/third-party-licenses', () => {
 
   const list = (...components) => {
     write(home, { 'sbom.json': JSON.stringify({ components }) });
-    return run('third-party-licenses', [path.join(home, 'sbom.json')], { env: { ...process.env, CARGO_HOME: path.join(home, 'cargo') } });
+    return run('third-party-licenses', ['sbom.json'], { env: { ...process.env, CARGO_HOME: path.join(home, 'cargo') } });
   };
 
   it('prints the text of each crate that isn\'t ours, however its license is named', async () => {
