@@ -27,12 +27,13 @@ function write(folder, files) {
 
 const run = (script, args, options) => capture(path.join(clone, 'scripts', script), args, { cwd: home, ...options });
 
+const dist = () => path.join(clone, 'target/dist');
+const sums = (files) => Object.entries(files).sort()
+  .map(([name, content]) => `${createHash('sha256').update(content).digest('hex')}  ${name}\n`).join('');
+const withSums = (files) => ({ SHA256SUMS: sums(files), ...files });
+
 describe('scripts/collect-dist', () => {
-  const dist = () => path.join(clone, 'target/dist');
   const contents = (folder) => Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]));
-  const withSums = (files) => ({ SHA256SUMS: sums(files), ...files });
-  const sums = (files) => Object.entries(files).sort()
-    .map(([name, content]) => `${createHash('sha256').update(content).digest('hex')}  ${name}\n`).join('');
 
   it('adds other folders to target/dist, named from where it is called', async () => {
     write(dist(), withSums({ 'a.deb': 'a', 'source.zip': 'source' }));
@@ -93,6 +94,38 @@ describe('scripts/third-party-licenses', () => {
       const { code, stdout, stderr } = await list(...crates);
       assert.equal(code, 1, stdout);
       assert.match(stderr, complaint);
+    }
+  });
+});
+
+describe('scripts/test-package, of packages for 16, which no Debian has', () => {
+  beforeEach(() => {
+    write(dist(), withSums({ 'postgresql-16-socketio-emitter_0.0.0-1_amd64.deb': '' }));
+    // What it asks of the machine before its first test.
+    const bin = path.join(home, 'bin');
+    mkdirSync(bin);
+    for (const name of ['sudo', 'npm', 'apt-get']) writeFileSync(path.join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+    writeFileSync(path.join(clone, 'scripts/setup'), '#!/bin/sh\n', { mode: 0o755 });
+  });
+
+  const test = (...names) => run('test-package', names, {
+    env: { ...process.env, PATH: `${path.join(home, 'bin')}:${process.env.PATH}`, DEBIAN_MIRROR: 'http://mirror.example' },
+  });
+
+  it('skips by name what needs such a Debian', async () => {
+    const { code, stdout, stderr } = await test('deb-16', 'tar-16', 'rpm-16', 'image-16', 'compose');
+    assert.equal(code, 0, stdout + stderr);
+    for (const name of ['deb-16', 'tar-16', 'rpm-16', 'image-16', 'compose']) {
+      assert.match(stdout, new RegExp(`^ +${name} +skipped: no Debian has Postgres 16$`, 'm'));
+    }
+    assert.match(stdout, /^0 passed, 0 failed, 5 skipped\n$/m);
+  });
+
+  it('takes no other name for one of its tests', async () => {
+    for (const name of ['deb-51', 'deb-15', 'extension-image-16', 'deb', 'tests', '']) {
+      const { code, stdout, stderr } = await test(name);
+      assert.equal(code, 1, stdout);
+      assert.match(stderr, new RegExp(`^test-package: no such test: ${name}; .* there are deb-16 tar-16 rpm-16 image-16 deb-16-unpacked`, 'm'));
     }
   });
 });
