@@ -37,14 +37,16 @@ const PROVEN = [
 ];
 
 let cluster;
-before(async () => { cluster = await startPostgres({ name: 'install-page' }); });
+before(async () => {
+  cluster = await startPostgres({ name: 'install-page' });
+  await runSql(cluster, 'CREATE TABLE orders (id bigint PRIMARY KEY)'); // a table of the reader's, which the page names
+});
 after(() => cluster?.stop());
 
 /** After the blocks in which the page comes to that point. */
 const AFTERWARDS = {
   'GRANT USAGE ON SEQUENCE sio.': async () => {
     const admin = await cluster.connect();
-    await admin.query('ALTER ROLE socketio_servers LOGIN');
     const servers = await startServers(cluster, { count: 2, options: await adapterOptions() });
     const client = await connectClient(servers[0]);
     servers[1].io.emit('from the other server', Buffer.from('A'));

@@ -10,7 +10,7 @@ import { refused } from '../../harness/refusals.js';
 import { fromRoot } from '../../harness/setup.js';
 
 const PAGE = readFileSync(fromRoot('docs/install.md'), 'utf8');
-const [, GRANTS] = /^```sql\nCREATE ROLE owner;\n(.*?)^```$/ms.exec(PAGE);
+const [, GRANTS] = /^```sql\nCREATE ROLE owner [^\n]*;\n(.*?)^```$/ms.exec(PAGE);
 
 for (const preload of [false, true]) {
   describe(`an owner who is no superuser${preload ? ', with the library preloaded' : ''},`, () => {
@@ -41,7 +41,7 @@ for (const preload of [false, true]) {
 
     it('watches and unwatches their tables, emits, and passes that on', async () => {
       const listener = await listen(postgres, { database });
-      await owner.query(`CREATE EXTENSION IF NOT EXISTS socketio_emitter SCHEMA sio; CREATE TABLE orders (id int); SELECT sio.sio_watch('orders', '{staff}');
+      await owner.query(`CREATE EXTENSION IF NOT EXISTS socketio_emitter SCHEMA sio; CREATE TABLE orders (id int); SELECT sio.sio_watch('orders', '{staff}'); SELECT sio.sio_check();
         GRANT INSERT ON orders TO app; GRANT USAGE ON SCHEMA sio TO app; GRANT EXECUTE ON FUNCTION sio.sio_emit TO app`);
       const app = await postgres.connect({ database, user: 'app' });
       await app.query(`INSERT INTO orders VALUES (1); SELECT sio.sio_emit('/', '{}', 'by app')`);
