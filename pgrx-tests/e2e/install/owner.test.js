@@ -90,6 +90,11 @@ for (const preload of [false, true]) {
       const dump = await postgres.run('pg_dump', ['--format=custom', `--file=${file}`, database], { user: 'owner' });
       assert.deepEqual([dump.code, dump.stderr], [0, '']);
       await postgres.createDatabase('restored');
+      await admin.query('ALTER DATABASE restored OWNER TO owner');
+      const own = await postgres.run('pg_restore', ['--dbname=restored', file], { user: 'owner' });
+      assert.match(own.stderr, /permission denied to create extension[^]*function sio.sio_emit_changes\(\) does not exist/);
+      await postgres.dropDatabase('restored');
+      await postgres.createDatabase('restored');
       const restore = await postgres.run('pg_restore', ['--exit-on-error', '--dbname=restored', file]);
       assert.deepEqual([restore.code, restore.stderr], [0, '']);
       const copy = await postgres.connect({ database: 'restored', user: 'owner' });
