@@ -14,9 +14,9 @@ test('the commands of demo/README.md serve the page', async () => {
   const reader = new Reader();
   const postgres = await startPostgres({ name: 'docs-demo' });
   try {
-    await postgres.createDatabase('shop');
     cpSync(fromRoot('demo'), reader.folder, { recursive: true, filter: (file) => path.basename(file) !== 'node_modules' });
-    const commands = page.next('sh', 'npm ci').replaceAll('postgres@localhost/', `postgres@127.0.0.1:${postgres.port}/`).trim().split('\n');
+    const commands = page.next('sh', 'npm ci').replaceAll('postgres@localhost/', `postgres@127.0.0.1:${postgres.port}/`)
+      .replace('--host localhost ', `--host 127.0.0.1 --port ${postgres.port} `).trim().split('\n');
     const [, file, url] = /^node (\S+) (\S+)$/.exec(commands.pop());
     await reader.shell(commands.join('\n'), { PATH: `${PG_BIN}:${process.env.PATH}`, npm_config_prefer_offline: 'true', npm_config_audit: 'false' });
     const port = await freePort();
