@@ -34,7 +34,7 @@ const OURS = `
 
 /** What the role needs that runs migrations, if they make watches. */
 export const ownerGrants = (schema, role) => `GRANT USAGE ON SCHEMA ${schema} TO ${role};
-  GRANT EXECUTE ON FUNCTION ${schema}.sio_watch, ${schema}.sio_unwatch, ${schema}.sio_emit_changes TO ${role}`;
+  GRANT EXECUTE ON FUNCTION ${schema}.sio_watch, ${schema}.sio_unwatch, ${schema}.sio_check, ${schema}.sio_emit_changes TO ${role}`;
 
 export class Application {
   #before;

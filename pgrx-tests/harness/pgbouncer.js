@@ -14,8 +14,8 @@ const PROGRAM = [...process.env.PATH.split(path.delimiter), '/usr/sbin', '/usr/l
   .find((program) => existsSync(program));
 const HOST = '127.0.0.1';
 
-/** PgBouncer in transaction mode for the cluster's databases, with so few server connections that clients share them. */
-export async function startPgBouncer(cluster, { users, poolSize = 2, name = 'pgbouncer' }) {
+/** PgBouncer for the cluster's databases; in transaction mode with so few server connections that clients share them. */
+export async function startPgBouncer(cluster, { users, mode = 'transaction', poolSize = 2, name = 'pgbouncer' }) {
   if (!PROGRAM) throw new Error('PgBouncer is missing: install the package pgbouncer');
   const folder = emptyFolder(name);
   const port = await freePort();
@@ -30,7 +30,7 @@ export async function startPgBouncer(cluster, { users, poolSize = 2, name = 'pgb
 listen_addr = ${HOST}
 listen_port = ${port}
 unix_socket_dir =
-pool_mode = transaction
+pool_mode = ${mode}
 default_pool_size = ${poolSize}
 max_client_conn = 500
 auth_type = trust

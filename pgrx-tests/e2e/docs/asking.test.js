@@ -1,4 +1,4 @@
-// docs/asking.md: its SQL runs, and its example of presence as it stands there, with the handler that it asks for and pg_cron.
+// docs/asking.md: its SQL runs, and so does the presence that it links to, of several servers, with the handler that it asks for and pg_cron.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { askedAgain } from '../../harness/asking.js';
@@ -12,8 +12,10 @@ import { closeAll, startServers } from '../../harness/servers.js';
 import { until } from '../../harness/wait.js';
 
 const page = openPage('docs/asking.md');
-const presence = page.take('js', 'presence');
-const table = page.take('sql', 'refresh_online');
+const recipes = openPage('docs/recipes.md');
+const presence = recipes.take('js', 'presence');
+const table = recipes.take('sql', 'CREATE TABLE online');
+const byCron = recipes.take('sql', 'who is online');
 
 describe('docs/asking.md', () => {
   let postgres, admin, servers, clients;
@@ -31,8 +33,7 @@ describe('docs/asking.md', () => {
       const server = servers[[0, 1, 2, 0][i]];
       server.io.of('/').sockets.get(client.id).data.userId = [7, 8, 8, 9][i];
     }
-    const sql = withoutCron ? table.slice(0, table.indexOf('SELECT cron.schedule')) : `CREATE EXTENSION pg_cron; ${table}`;
-    await runSql(postgres, sql);
+    await runSql(postgres, withoutCron ? table : `CREATE EXTENSION pg_cron; ${table} ${byCron}`);
   });
 
   after(async () => {
@@ -54,7 +55,7 @@ describe('docs/asking.md', () => {
     await clients[3].close();
     servers[1].io.removeAllListeners('presence');
     await askedAgain(async () => {
-      await admin.query('DELETE FROM online; INSERT INTO online SELECT unnest(ARRAY[7, 8, 9]), now()'); // what was there
+      await admin.query('DELETE FROM online; INSERT INTO online SELECT unnest(ARRAY[7, 8, 9])'); // what was there
       await assert.rejects(() => admin.query('CALL refresh_online()'), /2 of 3 servers answered/);
       assert.deepEqual(await online(), [7, 8, 9]);
     });

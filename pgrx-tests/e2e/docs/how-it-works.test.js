@@ -95,7 +95,7 @@ describe('docs/how-it-works.md', () => {
   });
 
   it('draws with pictures that are well-formed, and follow light and dark', () => {
-    const svg = readFileSync(fromRoot('docs/commits.svg'), 'utf8');
-    assert.ok(page.text.includes('(commits.svg)') && svg.includes('prefers-color-scheme: dark'));
+    const svg = readFileSync(fromRoot('docs/commit-flushes.svg'), 'utf8');
+    assert.ok(page.text.includes('(commit-flushes.svg)') && svg.includes('prefers-color-scheme: dark'));
   });
 });

@@ -26,26 +26,28 @@ const PROVEN = [
   [/^cp socketio_emitter-V-pgN-x86_64\/share\/extension\/\* "\$\(pg_config --sharedir\)\/extension"$/, 'scripts/test-package', /by_the_page 'tar -xf'/],
   [/^rm "\$\(pg_config --pkglibdir\)\/socketio_emitter\.so" "\$\(pg_config --sharedir\)\/extension\/socketio_emitter"\*$/, 'scripts/test-package',
     /by_the_page 'pkglibdir\)\/socketio_emitter\.so'/],
-  [/^cd target\/dist$/, 'packaging/Dockerfile', /In the folder of the packages/],
-  [/^docker build --file \.\.\/\.\.\/packaging\/Dockerfile --build-arg MAJOR=18 --tag postgres-socketio-emitter:18 \.$/, 'scripts/test-images',
+  [/^docker build --file packaging\/Dockerfile --build-arg MAJOR=18 --tag postgres-socketio-emitter:18 target\/dist$/, 'scripts/test-images',
     /build_image --file packaging\/Dockerfile --build-arg "MAJOR=\$major" .* --tag \S+ "\$dist"/],
-  [/^docker run postgres-socketio-emitter:18 postgres -c shared_preload_libraries=socketio_emitter$/, 'packaging/Dockerfile',
-    /docker run … postgres -c shared_preload_libraries=socketio_emitter/],
-  [/^docker build --file \.\.\/\.\.\/packaging\/Dockerfile\.extension --build-arg MAJOR=18 --tag socketio-emitter:18 \.$/, 'scripts/test-images',
+  [/^docker run --env POSTGRES_PASSWORD=change-me --publish 5432:5432 postgres-socketio-emitter:18 postgres -c shared_preload_libraries=socketio_emitter$/,
+    'packaging/Dockerfile', /docker run --env POSTGRES_PASSWORD=change-me --publish 5432:5432 postgres-socketio-emitter:18 .*\n.* postgres -c shared_preload_libraries=socketio_emitter/],
+  [/^docker push registry\.example\.com\/socketio-emitter:18$/, 'docs/install.md', /reference: registry\.example\.com\/socketio-emitter:18\n/],
+  [/^docker build --file packaging\/Dockerfile\.extension --build-arg MAJOR=18 --tag registry\.example\.com\/socketio-emitter:18 target\/dist$/, 'scripts/test-images',
     /build_image --file packaging\/Dockerfile\.extension --build-arg "MAJOR=\$major" .*/],
   [/^pgxn install \.\/socketio_emitter-V\.zip$/, 'scripts/test-package', /pgxn" install .*"\.\/socketio_emitter-\$version\.zip"/],
   [/^make install PG_CONFIG=\/usr\/lib\/postgresql\/N\/bin\/pg_config$/, 'Makefile', /^install:.*\n\t@scripts\/extension install "\$\(PG_CONFIG\)"/m],
 ];
 
 let cluster;
-before(async () => { cluster = await startPostgres({ name: 'install-page' }); });
+before(async () => {
+  cluster = await startPostgres({ name: 'install-page' });
+  await runSql(cluster, 'CREATE TABLE orders (id bigint PRIMARY KEY)'); // a table of the reader's, which the page names
+});
 after(() => cluster?.stop());
 
 /** After the blocks in which the page comes to that point. */
 const AFTERWARDS = {
   'GRANT USAGE ON SEQUENCE sio.': async () => {
     const admin = await cluster.connect();
-    await admin.query('ALTER ROLE socketio_servers LOGIN');
     const servers = await startServers(cluster, { count: 2, options: await adapterOptions() });
     const client = await connectClient(servers[0]);
     servers[1].io.emit('from the other server', Buffer.from('A'));
@@ -129,7 +131,6 @@ function provenElsewhere(commands) {
 test('the manifest of docs/install.md has what scripts/test-images mounts and sets', () => {
   const manifest = page.take('yaml', 'extensions:');
   assert.match(manifest, /shared_preload_libraries: \[socketio_emitter\]/);
-  assert.match(manifest, /reference: \S+\/socketio-emitter:18\n/); // the tag that the command before gives
   const images = read('scripts/test-images');
   for (const setting of ['extension_control_path', 'dynamic_library_path']) assert.ok(images.includes(setting), setting);
 });

@@ -130,6 +130,10 @@ describe('docs/orms.md, of every tool:', () => {
     await shop.admin.query(alter);
     const strict = await postgres.connect({ database: 'shop', user: 'owner' });
     await assert.rejects(strict.query(everyone), { code: '22023' });
+    const watch = `SELECT sio.sio_watch('orders', everyone => true, name => 'all')`;
+    await assert.rejects(strict.query(watch), { code: '22023' });
+    await owner.query(watch); // of a session from before
+    await assert.rejects(strict.query('INSERT INTO orders VALUES (1, 1)'), { code: '22023' });
     await strict.end();
     await shop.admin.query('ALTER ROLE owner RESET ALL');
   });

@@ -21,19 +21,19 @@ describe('docs/privileges.md', () => {
   after(() => postgres?.stop());
 
   it('grants the two roles what they need, which is what the tests use', async () => {
-    await runSql(postgres, page.next('sql', `CREATE ROLE ${EMITTER_ROLE}`));
-    const grants = page.next('sql', `CREATE ROLE ${SERVERS_ROLE}`);
+    await runSql(postgres, 'CREATE TABLE orders (id int PRIMARY KEY)'); // the reader's
+    await runSql(postgres, page.next('sql', `CREATE ROLE ${EMITTER_ROLE} LOGIN`));
+    const grants = page.next('sql', `CREATE ROLE ${SERVERS_ROLE} LOGIN`);
     for (const line of SERVER_GRANTS.split('\n')) assert.ok(grants.includes(line), line);
     await runSql(postgres, grants);
-    await admin.query(`ALTER ROLE ${EMITTER_ROLE} LOGIN; ALTER ROLE ${SERVERS_ROLE} LOGIN; CREATE TABLE watched (id int PRIMARY KEY);
-      GRANT TRIGGER, INSERT ON watched TO ${EMITTER_ROLE}; GRANT SELECT ON watched TO ${SERVERS_ROLE}`);
+    await admin.query(`ALTER TABLE orders OWNER TO ${EMITTER_ROLE}`);
     const [server] = await startServers(postgres, { count: 1 });
     const client = await connectClient(server, { rooms: ['r'] });
     const app = await postgres.connect({ user: EMITTER_ROLE });
-    await app.query(`SELECT sio_watch('watched', '{r}', meta => false); INSERT INTO watched VALUES (1); SELECT sio_emit_binary('/', '{r}', 'b', '\\x41')`);
-    assert.deepEqual(await client.take(2), [['watched:insert', { id: 1 }], ['b', Buffer.from('A')]]);
+    await app.query(`SELECT sio_watch('orders', '{r}', meta => false); SELECT sio_check(); INSERT INTO orders VALUES (1); SELECT sio_emit_binary('/', '{r}', 'b', '\\x41')`);
+    assert.deepEqual(await client.take(2), [['orders:insert', { id: 1 }], ['b', Buffer.from('A')]]);
     await assert.rejects(app.query(`SELECT sio_emit('/', '{}', 'everyone')`), { code: '22023' });
-    const { rows: [{ n }] } = await server.pool.query('SELECT count(sio_row(w))::int AS n, min(sio_snapshot()) FROM watched w');
+    const { rows: [{ n }] } = await server.pool.query('SELECT count(sio_row(w))::int AS n, min(sio_snapshot()) FROM orders w');
     assert.equal(n, 1);
     await app.end();
     await closeAll(client, server);

@@ -26,7 +26,8 @@ describe('docs/recipes.md', () => {
   const page = openPage('docs/recipes.md');
   // Taken here, for the tests of them may be skipped.
   const byDblink = page.take('sql', 'dblink');
-  const byCron = page.take('sql', 'cron.schedule');
+  const refreshing = page.take('sql', 'who is online');
+  const byCron = page.take('sql', 'old notifications');
   let postgres, admin, server, pool;
   const clients = [];
 
@@ -126,6 +127,14 @@ describe('docs/recipes.md', () => {
       await assert.rejects(() => admin.query('CALL refresh_online()'), /0 of 1 servers? answered/);
       assert.equal((await admin.query('SELECT FROM online')).rowCount, 2);
     });
+  });
+
+  // Of several servers, and by pg_cron itself: asking.test.js.
+  it('presence by pg_cron', { skip: withoutCron }, async () => {
+    await paste(`CREATE EXTENSION pg_cron; ${refreshing}`);
+    const { rows } = await admin.query('SELECT schedule, command FROM cron.job');
+    assert.deepEqual(rows, [{ schedule: '* * * * *', command: 'CALL refresh_online()' }]);
+    await admin.query(`SELECT cron.unschedule('who is online')`);
   });
 
   it('push to those who are away', async () => {

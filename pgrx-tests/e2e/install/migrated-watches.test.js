@@ -25,7 +25,6 @@ describe('a watched table under migrations', () => {
   async function withApplication(options, work) {
     const application = await Application.create(postgres, { database: 'app', schema: 'sio', ...options });
     try {
-      await application.admin.query('GRANT EXECUTE ON FUNCTION sio.sio_check TO owner');
       await application.grantServers();
       await work(application);
       await application.assertUntouched();

@@ -10,7 +10,7 @@ import { refused } from '../../harness/refusals.js';
 import { fromRoot } from '../../harness/setup.js';
 
 const PAGE = readFileSync(fromRoot('docs/install.md'), 'utf8');
-const [, GRANTS] = /^```sql\nCREATE ROLE owner;\n(.*?)^```$/ms.exec(PAGE);
+const [, GRANTS] = /^```sql\nCREATE ROLE owner [^\n]*;\n(.*?)^```$/ms.exec(PAGE);
 
 for (const preload of [false, true]) {
   describe(`an owner who is no superuser${preload ? ', with the library preloaded' : ''},`, () => {
@@ -41,7 +41,7 @@ for (const preload of [false, true]) {
 
     it('watches and unwatches their tables, emits, and passes that on', async () => {
       const listener = await listen(postgres, { database });
-      await owner.query(`CREATE EXTENSION IF NOT EXISTS socketio_emitter SCHEMA sio; CREATE TABLE orders (id int); SELECT sio.sio_watch('orders', '{staff}');
+      await owner.query(`CREATE EXTENSION IF NOT EXISTS socketio_emitter SCHEMA sio; CREATE TABLE orders (id int); SELECT sio.sio_watch('orders', '{staff}'); SELECT sio.sio_check();
         GRANT INSERT ON orders TO app; GRANT USAGE ON SCHEMA sio TO app; GRANT EXECUTE ON FUNCTION sio.sio_emit TO app`);
       const app = await postgres.connect({ database, user: 'app' });
       await app.query(`INSERT INTO orders VALUES (1); SELECT sio.sio_emit('/', '{}', 'by app')`);
@@ -89,6 +89,11 @@ for (const preload of [false, true]) {
       const file = `${postgres.dataDir}/owned.dump`;
       const dump = await postgres.run('pg_dump', ['--format=custom', `--file=${file}`, database], { user: 'owner' });
       assert.deepEqual([dump.code, dump.stderr], [0, '']);
+      await postgres.createDatabase('restored');
+      await admin.query('ALTER DATABASE restored OWNER TO owner');
+      const own = await postgres.run('pg_restore', ['--dbname=restored', file], { user: 'owner' });
+      assert.match(own.stderr, /permission denied to create extension[^]*function sio.sio_emit_changes\(\) does not exist/);
+      await postgres.dropDatabase('restored');
       await postgres.createDatabase('restored');
       const restore = await postgres.run('pg_restore', ['--exit-on-error', '--dbname=restored', file]);
       assert.deepEqual([restore.code, restore.stderr], [0, '']);

@@ -87,8 +87,8 @@ export function findings(context) {
     });
     finding('failed messages', fails, () => admin.query(says('SELECT sio_discard()')));
 
-    finding('watches', `CREATE TABLE orders (id int PRIMARY KEY); SELECT sio_watch('orders', '{customer:1}'); ALTER TABLE orders DISABLE TRIGGER USER`, async () => {
-      await admin.query(says('ALTER TABLE orders ENABLE TRIGGER USER'));
+    finding('watches', `CREATE TABLE orders (id int PRIMARY KEY); SELECT sio_watch('orders', '{customer:1}'); ALTER TABLE orders DISABLE TRIGGER sio_watch`, async () => {
+      await admin.query(says('ALTER TABLE orders ENABLE TRIGGER sio_watch'));
       await admin.query('INSERT INTO orders VALUES (1)');
       assert.equal((await client.take(1))[0][0], 'orders:insert');
       await admin.query(`SELECT ${says('sio_check()')}`);

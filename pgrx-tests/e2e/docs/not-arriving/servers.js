@@ -105,6 +105,19 @@ export function serverCauses(context) {
       });
     }
 
+    it('not so through PgBouncer in session mode, in which they hear', async () => {
+      const bouncer = keep(await startPgBouncer(postgres, { users: [SERVERS_ROLE], mode: 'session', poolSize: 5, name: 'docs-not-arriving-pgbouncer-session' }));
+      const probe = await bouncer.connect({ user: SERVERS_ROLE });
+      const url = `postgres://${SERVERS_ROLE}@127.0.0.1:${probe.port}/postgres`;
+      await probe.end();
+      const server = await start({ connection: { connectionString: url, max: 4 } });
+      await untilHearing(admin, server);
+      const client = await join(server);
+      await well();
+      await admin.query(EMIT_ALL);
+      assert.deepEqual(await names(client), NAMES);
+    });
+
     it('through a pool of one connection, until it has two', async () => {
       const one = await start({ connection: { max: 1 } });
       await untilHearing(admin, one);
