@@ -148,4 +148,47 @@ describe('what a watch computes', () => {
       assert.deepEqual(await live.triggerNames(), ['sio_watch']);
     });
   });
+
+  it('locks nobody\'s table for the name of another function', async () => {
+    await live.admin.query('CREATE ROLE dev LOGIN');
+    await works(`${ORDERS}; CREATE FUNCTION room_of(orders) RETURNS text LANGUAGE sql AS $$ SELECT 'staff' $$; GRANT USAGE, CREATE ON SCHEMA shop TO dev`);
+    await watch(`rooms => ARRAY['\${room_of()}']`);
+    await live.as('dev', async (dev) => {
+      await dev.query(`BEGIN; CREATE FUNCTION shop.room_of(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION shop.room_of(int) RENAME TO other`);
+      await works(`SET lock_timeout = '100ms'`);
+      assert.deepEqual(await ids('INSERT INTO orders VALUES (1)'), [['insert', 1]]);
+      const { rows } = await dev.query(`SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'shop.orders'::regclass`);
+      assert.deepEqual(rows, []);
+      await dev.query('ROLLBACK');
+    });
+    await live.admin.query('DROP OWNED BY dev; DROP ROLE dev');
+  });
+
+  for (const [what, args] of [
+    ['its table has no key', ['payload=key', 'filter=(moving.seen(id))']],
+    ['its function isn\'t there', ['filter=(moving.gone(id))']],
+    ['a later part of its filter has become ambiguous', ['filter=(moving.seen(id) and shop.vague(NULL))']],
+  ]) {
+    it(`gets new names, and keeps nobody from giving them, where it didn't work before: ${what}`, async () => {
+      await live.admin.query(`CREATE SCHEMA moving; GRANT USAGE ON SCHEMA moving TO PUBLIC;
+        CREATE FUNCTION moving.seen(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`);
+      try {
+        await works(`CREATE TABLE loose (id int); CREATE FUNCTION vague(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+          ${rowTrigger('loose', 'INSERT', ['room=staff', ...args])};
+          CREATE FUNCTION vague(point) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`);
+        await live.admin.query('ALTER SCHEMA moving RENAME TO moved; ALTER FUNCTION moved.seen(int) RENAME TO noticed');
+        assert.match((await live.triggers('loose')).live, /'filter=\("moved"\.("noticed"|gone)\(id\)/);
+      } finally {
+        await live.admin.query('DROP SCHEMA IF EXISTS moving, moved CASCADE');
+      }
+    });
+  }
+
+  it('refuses a name with which it would no longer work', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION seen(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+      CREATE FUNCTION noticed(point) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+      ${rowTrigger('orders', 'INSERT', ['room=staff', 'event=insert', 'filter=(shop.seen(NULL))'])}`);
+    await refused(live.app, 'ALTER FUNCTION seen(int) RENAME TO noticed', '2BP01', { says: [/"shop\.seen"/, /does not work with the new name/], hint: /DROP TRIGGER live/ });
+    assert.deepEqual(await ids('INSERT INTO orders VALUES (1)'), [['insert', 1]]);
+  });
 });

@@ -1,5 +1,6 @@
 //! What a command has done to the schema, as an event trigger learns it.
 
+mod before;
 mod command;
 mod dropped;
 mod names;
@@ -8,5 +9,5 @@ mod tables;
 
 pub use command::{Altered, Command};
 pub use dropped::{Dropped, dropped};
-pub use requalification::Requalification;
+pub use requalification::{Names, Requalification};
 pub use tables::with_heirs;

@@ -1,12 +1,29 @@
 //! Schemas, and what is in them, with other names than before.
 
+use crate::pg::ddl::before::{self, Before};
 use crate::pg::ddl::names::owned;
+use crate::pg::xact::failure::Failure;
 use pgrx::{PgList, pg_sys};
 use std::ffi::CString;
 
+/// Names that a command has given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requalification {
+    /// Of what.
+    pub names: Names,
+    before: Before,
+}
+
+impl Requalification {
+    /// Runs `look` as if the names were still the old ones. Nothing of what `look` does stays.
+    pub fn before<R>(&self, look: impl FnOnce() -> R) -> Result<R, Failure> {
+        self.before.again(look)
+    }
+}
+
 /// Old names and new ones, each with its schema's. In the database's encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Requalification {
+pub enum Names {
     /// A schema.
     Schema { from: CString, to: CString },
     /// A function or a type.
@@ -31,16 +48,20 @@ pub(super) unsafe fn by_rename(
     // SAFETY: as the caller says; new names are C strings, and so is a schema's old one.
     unsafe {
         if rename.renameType == pg_sys::ObjectType::OBJECT_SCHEMA {
-            return Some(Requalification::Schema {
-                from: owned(rename.subname),
-                to: owned(rename.newname),
-            });
+            let from = owned(rename.subname);
+            let before = before_of(address, Some(from.clone()), None);
+            let to = owned(rename.newname);
+            let names = Names::Schema { from, to };
+            return Some(Requalification { names, before });
         }
         let name = name_in(rename.renameType, rename.object)?;
         let schema = schema_of(address)?;
-        Some(Requalification::Object {
-            from: [schema.clone(), name],
-            to: [schema, owned(rename.newname)],
+        Some(Requalification {
+            before: before_of(address, Some(name.clone()), None),
+            names: Names::Object {
+                from: [schema.clone(), name],
+                to: [schema, owned(rename.newname)],
+            },
         })
     }
 }
@@ -55,13 +76,16 @@ pub(super) unsafe fn by_move(
     // SAFETY: as the caller says; the schema's name is palloc'd.
     unsafe {
         let name = name_in(moved.objectType, moved.object)?;
-        let before = pg_sys::get_namespace_name(from.objectId);
-        if before.is_null() {
+        let schema = pg_sys::get_namespace_name(from.objectId);
+        if schema.is_null() {
             return None;
         }
-        Some(Requalification::Object {
-            from: [owned(before), name.clone()],
-            to: [schema_of(address)?, name],
+        Some(Requalification {
+            before: before_of(address, None, Some(from.objectId)),
+            names: Names::Object {
+                from: [owned(schema), name.clone()],
+                to: [schema_of(address)?, name],
+            },
         })
     }
 }
@@ -78,12 +102,33 @@ pub(super) unsafe fn of_label(
     }
     // SAFETY: as the caller says; labels are C strings.
     unsafe {
-        Some(Requalification::Label {
-            of: [schema_of(address)?, last(alter.typeName)?],
-            from: owned(alter.oldVal),
-            to: owned(alter.newVal),
+        let (from, to) = (owned(alter.oldVal), owned(alter.newVal));
+        Some(Requalification {
+            before: Before::Label {
+                of: address.objectId,
+                from: from.clone(),
+                to: to.clone(),
+            },
+            names: Names::Label {
+                of: [schema_of(address)?, last(alter.typeName)?],
+                from,
+                to,
+            },
         })
     }
+}
+
+fn before_of(
+    address: &pg_sys::ObjectAddress,
+    name: Option<CString>,
+    schema: Option<pg_sys::Oid>,
+) -> Before {
+    Before::Objects(vec![before::Object {
+        class: address.classId,
+        oid: address.objectId,
+        name,
+        schema,
+    }])
 }
 
 /// The name of a function or a type as a statement has it.

@@ -34,6 +34,15 @@ pub fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
 /// Runs `work` in a subtransaction, which is undone if an ERROR is raised in it: what `exec_stmt_block`
 /// of `src/pl/plpgsql/src/pl_exec.c` does for an EXCEPTION clause.
 pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+    subtransaction(work, true)
+}
+
+/// Runs `work` in a subtransaction that is undone in any case: what would be if it were done?
+pub fn in_undone_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
+    subtransaction(work, false)
+}
+
+fn subtransaction<R>(work: impl FnOnce() -> R, is_kept: bool) -> Result<R, Failure> {
     // SAFETY: a subtransaction is ended in either way, and what was current before is so again.
     unsafe {
         let context = pg_sys::CurrentMemoryContext;
@@ -42,8 +51,8 @@ pub fn in_subtransaction<R>(work: impl FnOnce() -> R) -> Result<R, Failure> {
         pg_sys::MemoryContextSwitchTo(context);
         let result = catch(work);
         match result {
-            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            Ok(_) if is_kept => pg_sys::ReleaseCurrentSubTransaction(),
+            _ => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
         }
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
@@ -79,7 +88,7 @@ impl Failure {
     pub fn is_transient(&self) -> bool {
         let sqlstate = self.sqlstate();
         // A message may by itself be too large for the memory that there is.
-        if sqlstate == "53200" {
+        if self.is_out_of_memory() {
             return false;
         }
         // Classes: invalid transaction state (read-only), transaction rollback, insufficient
@@ -95,6 +104,11 @@ impl Failure {
     /// Whether somebody holds a lock (`lock_not_available`).
     pub fn is_lock_timeout(&self) -> bool {
         self.sqlstate() == "55P03"
+    }
+
+    /// Whether there was no memory for it (`out_of_memory`).
+    pub fn is_out_of_memory(&self) -> bool {
+        self.sqlstate() == "53200"
     }
 
     /// Whether a limit of Postgres's was exceeded (`program_limit_exceeded`).
