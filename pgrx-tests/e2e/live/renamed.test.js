@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { rowTrigger, startLive, statementTriggers } from '../../harness/live.js';
+import { refused } from '../../harness/refusals.js';
 import { prepareDatabase } from '../../harness/roles.js';
 
 const ORDERS = 'CREATE TABLE orders (id int PRIMARY KEY, customer_id int, status text, total int)';
@@ -182,5 +183,16 @@ describe('a renamed column', () => {
     await live.app.query({ text: `SELECT sio_watch('long', $1)`, values: [rooms] });
     await assert.rejects(live.app.query(`ALTER TABLE long RENAME a TO ${'b'.repeat(63)}`), { code: '2BP01', message: /262144 bytes/ });
     await live.app.query('ALTER TABLE long RENAME a TO b; INSERT INTO long VALUES (1, 1)');
+  });
+
+  it('is no reason to go on where the command was cancelled while its filter was read', async () => {
+    await live.app.query(`CREATE TYPE part AS (x int); CREATE TABLE whole (id int, a int, p part);
+      SELECT sio_watch('whole', '{staff}', filter => '(p).x > 1 AND a > 1')`);
+    await live.app.query('BEGIN; ALTER TYPE part ADD ATTRIBUTE y int');
+    await live.as('app', async (session) => {
+      await session.query(`SET statement_timeout = '300ms'`);
+      await refused(session, 'ALTER TABLE shop.whole RENAME a TO b', '57014');
+    });
+    await live.app.query('ROLLBACK; INSERT INTO whole VALUES (1, 2)');
   });
 });

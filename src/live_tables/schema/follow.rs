@@ -2,6 +2,7 @@
 
 use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
+use crate::live_tables::schema::problem::tried;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
 use crate::pg::catalog::{self, depend, triggers};
@@ -9,7 +10,6 @@ use crate::pg::ddl::with_heirs;
 use crate::pg::encoding;
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression;
-use crate::pg::xact::failure;
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{filter, may_name, rename_column, with_filter};
 use std::ffi::{CStr, CString};
@@ -104,16 +104,19 @@ fn rename(watched: &Watched, from: &str, to: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What can't be read with the old name is left as it is: it was wrong before.
+/// What can't be read with the old name is left as it is: it was wrong before. That the server lacks memory says nothing of it.
 fn rename_in_filter(watched: &Watched, argument: &str, from: &str, to: &str) -> Option<String> {
     let text = filter(argument).filter(|text| may_name(text, from))?;
     let (text, from, to) = (in_database(text)?, in_database(from)?, in_database(to)?);
-    let renamed = failure::in_subtransaction(|| {
+    let renamed = tried(watched, |watched| {
         Table::with_shared(watched.declared_on(), |table| {
             expression::with_renamed_column(&text, &from, &to, table).ok()
         })
     });
-    let renamed = renamed.ok()???;
+    let renamed = match renamed {
+        Err(failure) if failure.is_out_of_memory() => failure.raise(),
+        renamed => renamed.ok()???,
+    };
     let renamed = encoding::to_utf8(renamed.to_bytes()).ok()?;
     let renamed = with_filter(&renamed);
     (renamed != argument).then_some(renamed)
