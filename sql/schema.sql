@@ -38,10 +38,11 @@ END
 $function$;
 COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watches to altered tables, or refuses the change';
 
--- Commands that can rename something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
+-- Commands that can rename or move something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
 CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER DOMAIN', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW', 'ALTER ROUTINE', 'ALTER SCHEMA',
-        'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    WHEN TAG IN ('ALTER COLLATION', 'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER INDEX',
+        'ALTER MATERIALIZED VIEW', 'ALTER OPERATOR', 'ALTER ROUTINE', 'ALTER SCHEMA', 'ALTER SEQUENCE', 'ALTER TABLE',
+        'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
 -- Commands that drop what functions and filters refer to, or make a trigger.

@@ -1,6 +1,7 @@
 // What filters, arrays and functions of a row refer to, when the schema moves.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { lacks } from '../../harness/features.js';
 import { rowTrigger, startLive } from '../../harness/live.js';
 import { refused } from '../../harness/refusals.js';
 
@@ -147,6 +148,58 @@ describe('what a watch computes', () => {
       await works('DROP FUNCTION room_of; DROP OPERATOR ### (NONE, text); DROP FUNCTION seen; INSERT INTO orders VALUES (1)');
       assert.deepEqual(await live.triggerNames(), ['sio_watch']);
     });
+  });
+
+  for (const [what, filter, commands] of [
+    ['an operator', `status ### 'x'`, ['ALTER OPERATOR ### (text, text) SET SCHEMA lib', 'ALTER OPERATOR lib.### (text, text) SET SCHEMA shop']],
+    ['a collation', `status < 'zzz' COLLATE c`, ['ALTER COLLATION c RENAME TO "D d"', 'ALTER COLLATION "D d" SET SCHEMA lib', 'ALTER COLLATION lib."D d" RENAME TO c']],
+    ['a text search configuration', `to_tsvector('words', notes) @@ 'glad'`,
+      ['ALTER TEXT SEARCH CONFIGURATION words RENAME TO "a ""b"""', 'ALTER TEXT SEARCH CONFIGURATION "a ""b""" SET SCHEMA lib', 'ALTER SCHEMA lib RENAME TO "Lib"']],
+    ['a text search dictionary', `ts_lexize('plain', notes) = '{glad}'`,
+      ['ALTER TEXT SEARCH DICTIONARY plain RENAME TO bare', 'ALTER TEXT SEARCH DICTIONARY bare SET SCHEMA lib', 'ALTER SCHEMA lib RENAME TO "Lib"']],
+    ['a table\'s row type', `ROW(id, notes)::other IS NOT NULL`, ['ALTER TABLE other RENAME TO others', 'ALTER TABLE others SET SCHEMA lib', 'ALTER TABLE lib.others RENAME TO other']],
+    ['a table, by its OID', `'other'::regclass::oid > 0`, ['ALTER TABLE other RENAME TO others', 'ALTER TABLE others SET SCHEMA lib', 'ALTER INDEX lib.others RENAME TO "Other"']],
+    ['a sequence and a schema, by their OIDs', `'counted'::regclass::oid > 0 AND 'lib'::regnamespace::oid > 0`, ['ALTER SEQUENCE counted RENAME TO counter', 'ALTER SCHEMA lib RENAME TO "Lib"', 'ALTER SEQUENCE counter SET SCHEMA "Lib"']],
+  ]) {
+    it(`follows names in filters: ${what}`, async () => {
+      try {
+        await works(`${ORDERS}; CREATE SCHEMA lib; CREATE FUNCTION same(text, text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 = $2';
+          CREATE OPERATOR ### (LEFTARG = text, RIGHTARG = text, FUNCTION = same); CREATE COLLATION c FROM "C"; CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+          CREATE TEXT SEARCH DICTIONARY plain (TEMPLATE = simple); CREATE TABLE other (a int, b text); CREATE SEQUENCE counted`);
+        await watch(`rooms => '{staff}', filter => $$ ${filter} $$`);
+        let id = 0;
+        for (const sql of ['SELECT', ...commands]) {
+          id += 1;
+          await works(sql);
+          await works('SELECT sio_check()');
+          assert.deepEqual(await ids(`INSERT INTO orders (id, status, notes) VALUES (${id}, 'x', 'glad')`), [['insert', id]], sql);
+        }
+      } finally {
+        await works('DROP SCHEMA IF EXISTS lib, "Lib" CASCADE');
+      }
+    });
+  }
+
+  it('follows an extension into another schema', { skip: lacks('citext') }, async () => {
+    await live.admin.query('CREATE EXTENSION citext SCHEMA public; CREATE SCHEMA "Ext"; GRANT USAGE ON SCHEMA "Ext" TO PUBLIC');
+    try {
+      await works('CREATE TABLE orders (id int, email citext)');
+      await watch(`rooms => '{staff}', filter => $$email = 'x' AND strpos(email, 'Y'::citext) = 0$$`);
+      await live.admin.query('ALTER EXTENSION citext SET SCHEMA "Ext"');
+      assert.deepEqual(await ids(`INSERT INTO orders VALUES (1, 'X'), (2, 'y')`), [['insert', 1]]);
+      assert.match((await shown()).filter, /email OPERATOR\("Ext"\.=\) 'x'::"Ext"\."citext"/);
+      await works(`CREATE TABLE named (id int); ${rowTrigger('named', 'INSERT', ['room=staff', `filter=('{"\\"Ext\\".citext"}'::regtype[])[1] = 1`])}`);
+      await refused(live.admin, 'ALTER EXTENSION citext SET SCHEMA public', '2BP01', { says: [/schema of extension "citext"/, /table "shop\.named"/] });
+      assert.deepEqual(await ids(`INSERT INTO orders VALUES (3, 'X'); INSERT INTO named VALUES (1)`), [['insert', 3]]);
+    } finally {
+      await live.admin.query('DROP EXTENSION citext CASCADE; DROP SCHEMA "Ext"');
+    }
+  });
+
+  it('refuses to move what a filter names in a way that can\'t be followed', async () => {
+    await works(`CREATE TABLE orders (id int, status text); ${rowTrigger('orders', 'INSERT', ['room=staff', 'event=insert', 'filter=orders.id > 0'])}`);
+    await refused(live.app, 'ALTER TABLE orders RENAME TO purchases', '2BP01', { says: [/name of "shop\.orders"/, /does not work with the new name/], hint: /DROP TRIGGER live/ });
+    assert.deepEqual(await ids('INSERT INTO orders VALUES (1)'), [['insert', 1]]);
   });
 
   it('locks nobody\'s table for the name of another function', async () => {

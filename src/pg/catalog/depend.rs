@@ -95,6 +95,44 @@ pub fn is_on_function(trigger: pg_sys::Oid, function: pg_sys::Oid) -> bool {
     is_found
 }
 
+/// The triggers that depend on an object. `class`: its catalog.
+pub fn triggers_on(class: pg_sys::Oid, object: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    let mut triggers = Vec::new();
+    let keys = [(REFERENCED_CLASS, class), (REFERENCED, object)];
+    // SAFETY: two columns that the index begins with.
+    unsafe {
+        each(pg_sys::AccessShareLock, BY_REFERENCED, &keys, |_, row| {
+            if row.oid(CLASS) == pg_sys::TriggerRelationId {
+                triggers.push(row.oid(OBJECT));
+            }
+        });
+    }
+    triggers
+}
+
+/// The members of an extension.
+pub fn members_of(extension: pg_sys::Oid) -> Vec<pg_sys::ObjectAddress> {
+    let mut members = Vec::new();
+    let keys = [
+        (REFERENCED_CLASS, pg_sys::ExtensionRelationId),
+        (REFERENCED, extension),
+    ];
+    // SAFETY: two columns that the index begins with.
+    unsafe {
+        each(pg_sys::AccessShareLock, BY_REFERENCED, &keys, |_, row| {
+            let kind = u32::from(row.value(KIND) as u8);
+            if kind == pg_sys::DependencyType::DEPENDENCY_EXTENSION {
+                members.push(pg_sys::ObjectAddress {
+                    classId: row.oid(CLASS),
+                    objectId: row.oid(OBJECT),
+                    objectSubId: 0,
+                });
+            }
+        });
+    }
+    members
+}
+
 /// The triggers that depend on a column of a relation, which may be a composite type's. `column`: its number.
 pub fn triggers_on_column(relation: pg_sys::Oid, column: i16) -> Vec<pg_sys::Oid> {
     let mut triggers = Vec::new();

@@ -1,5 +1,6 @@
 //! What has got another name, as if it had not.
 
+use crate::pg::ddl::objects::Object;
 use crate::pg::xact::failure::{self, Failure};
 use pgrx::pg_sys;
 use std::ffi::CString;
@@ -7,8 +8,10 @@ use std::ffi::CString;
 /// What a command has renamed or moved, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Before {
-    /// Objects of catalogs.
-    Objects(Vec<Object>),
+    /// A name, or a schema, that these objects had.
+    Objects { objects: Vec<Object>, value: Value },
+    /// A schema's name.
+    Schema { oid: pg_sys::Oid, name: CString },
     /// A value of an enum.
     Label {
         of: pg_sys::Oid,
@@ -17,13 +20,10 @@ pub(super) enum Before {
     },
 }
 
-/// A row of a catalog, and which of its columns had another value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Object {
-    pub class: pg_sys::Oid,
-    pub oid: pg_sys::Oid,
-    pub name: Option<CString>,
-    pub schema: Option<pg_sys::Oid>,
+pub(super) enum Value {
+    Name(CString),
+    Schema(pg_sys::Oid),
 }
 
 impl Before {
@@ -31,7 +31,14 @@ impl Before {
     pub fn again<R>(&self, look: impl FnOnce() -> R) -> Result<R, Failure> {
         failure::in_undone_subtransaction(|| {
             match self {
-                Self::Objects(objects) => objects.iter().for_each(put_back),
+                Self::Objects { objects, value } => {
+                    objects.iter().for_each(|object| put_back(*object, value))
+                }
+                Self::Schema { oid, name } => {
+                    let class = pg_sys::NamespaceRelationId;
+                    let object = Object { class, oid: *oid };
+                    put_back(object, &Value::Name(name.clone()));
+                }
                 // SAFETY: an enum that is there, and two C strings.
                 Self::Label { of, from, to } => unsafe {
                     pg_sys::RenameEnumLabel(*of, to.as_ptr(), from.as_ptr());
@@ -46,27 +53,25 @@ impl Before {
 
 /// As `AlterObjectRename_internal` and `AlterObjectNamespace_internal` of `src/backend/commands/alter.c` write the row. Nobody is
 /// asked for a privilege, for it is undone.
-fn put_back(object: &Object) {
-    let mut columns = [0_i32; 2];
-    let mut values = [pg_sys::Datum::null(); 2];
-    let mut nulls = [false; 2];
-    let mut count = 0;
-    let mut name = pg_sys::NameData::default();
-    // SAFETY: only classes get here whose rows have these columns (`ObjectProperty` in src/backend/catalog/objectaddress.c): a name is
-    // of 64 bytes and lives as long as the call. The row is a copy, which tells where it is from. Closed on the way out, and by Postgres
-    // after an ERROR.
+fn put_back(object: Object, value: &Value) {
+    let mut old_name = pg_sys::NameData::default();
+    let mut is_null = false;
+    // SAFETY: all of these classes have a name, and those that had another schema have one (`ObjectProperty` in
+    // src/backend/catalog/objectaddress.c). A name has 64 bytes and lives as long as the call. The row is a copy, which tells where it
+    // is from. Closed on the way out, and by Postgres after an ERROR.
     unsafe {
-        if let Some(old) = &object.name {
-            pg_sys::namestrcpy(&mut name, old.as_ptr());
-            columns[count] = i32::from(pg_sys::get_object_attnum_name(object.class));
-            values[count] = pg_sys::Datum::from(&raw mut name);
-            count += 1;
-        }
-        if let Some(schema) = object.schema {
-            columns[count] = i32::from(pg_sys::get_object_attnum_namespace(object.class));
-            values[count] = pg_sys::Datum::from(schema);
-            count += 1;
-        }
+        let (column, mut value) = match value {
+            Value::Name(name) => {
+                pg_sys::namestrcpy(&mut old_name, name.as_ptr());
+                let name = pg_sys::Datum::from(&raw mut old_name);
+                (pg_sys::get_object_attnum_name(object.class), name)
+            }
+            Value::Schema(schema) => {
+                let column = pg_sys::get_object_attnum_namespace(object.class);
+                (column, pg_sys::Datum::from(*schema))
+            }
+        };
+        let mut column = i32::from(column);
         let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
         let catalog = pg_sys::table_open(object.class, lock);
         let oid = pg_sys::get_object_attnum_oid(object.class);
@@ -75,10 +80,10 @@ fn put_back(object: &Object) {
             let before = pg_sys::heap_modify_tuple_by_cols(
                 row,
                 (*catalog).rd_att,
-                count as i32,
-                columns.as_mut_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_mut_ptr(),
+                1,
+                &mut column,
+                &mut value,
+                &mut is_null,
             );
             pg_sys::CatalogTupleUpdate(catalog, &mut (*before).t_self, before);
         }

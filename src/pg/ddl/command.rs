@@ -49,7 +49,7 @@ pub enum Altered {
         /// The new name.
         to: CString,
     },
-    /// It gave another name to a schema, to something in one, or to a value of an enum.
+    /// It gave another name to a schema, to something in one, or to a value of an enum, or moved something into another schema.
     Requalified(Requalification),
     /// It made a trigger, or replaced one.
     Trigger(pg_sys::Oid),
@@ -94,8 +94,7 @@ impl Command<'_> {
                 }
                 (Kind::SCT_Simple, pg_sys::NodeTag::T_AlterObjectSchemaStmt) => {
                     let simple = self.0.d.simple;
-                    let moved = &*statement.cast::<pg_sys::AlterObjectSchemaStmt>();
-                    requalification::by_move(&simple.address, &simple.secondaryObject, moved)
+                    requalification::by_move(&simple.address, &simple.secondaryObject)
                         .map(Altered::Requalified)
                 }
                 (Kind::SCT_Simple, pg_sys::NodeTag::T_AlterEnumStmt) => {

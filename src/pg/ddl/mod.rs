@@ -4,10 +4,11 @@ mod before;
 mod command;
 mod dropped;
 mod names;
+mod objects;
 mod requalification;
 mod tables;
 
 pub use command::{Altered, Command};
 pub use dropped::{Dropped, dropped};
-pub use requalification::{Names, Requalification};
+pub use requalification::{Names, Renamed, Requalification};
 pub use tables::with_heirs;

@@ -1,7 +1,8 @@
 //! Schemas, and what is in them, with other names than before.
 
-use crate::pg::ddl::before::{self, Before};
+use crate::pg::ddl::before::{Before, Value};
 use crate::pg::ddl::names::owned;
+use crate::pg::ddl::objects::Object;
 use crate::pg::xact::failure::Failure;
 use pgrx::{PgList, pg_sys};
 use std::ffi::CString;
@@ -14,22 +15,17 @@ pub struct Requalification {
     before: Before,
 }
 
-impl Requalification {
-    /// Runs `look` as if the names were still the old ones. Nothing of what `look` does stays.
-    pub fn before<R>(&self, look: impl FnOnce() -> R) -> Result<R, Failure> {
-        self.before.again(look)
-    }
-}
-
 /// Old names and new ones, each with its schema's. In the database's encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names {
     /// A schema.
     Schema { from: CString, to: CString },
-    /// A function or a type.
-    Object {
-        from: [CString; 2],
-        to: [CString; 2],
+    /// Functions, types, operators and whatever else is in a schema.
+    Objects {
+        /// What they belong to, if they were moved together.
+        extension: Option<CString>,
+        /// Each of them.
+        renamed: Vec<Renamed>,
     },
     /// A value of an enum.
     Label {
@@ -37,6 +33,29 @@ pub enum Names {
         from: CString,
         to: CString,
     },
+}
+
+/// Something in a schema, and its names: its schema's, and its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    pub is_operator: bool,
+    pub from: [CString; 2],
+    pub to: [CString; 2],
+}
+
+impl Requalification {
+    /// Runs `look` as if the names were still the old ones. Nothing of what `look` does stays.
+    pub fn before<R>(&self, look: impl FnOnce() -> R) -> Result<R, Failure> {
+        self.before.again(look)
+    }
+
+    /// The objects that have got other names, but for schemas.
+    pub fn objects(&self) -> &[Object] {
+        match &self.before {
+            Before::Objects { objects, .. } => objects,
+            _ => &[],
+        }
+    }
 }
 
 /// # Safety
@@ -48,19 +67,29 @@ pub(super) unsafe fn by_rename(
     // SAFETY: as the caller says; new names are C strings, and so is a schema's old one.
     unsafe {
         if rename.renameType == pg_sys::ObjectType::OBJECT_SCHEMA {
-            let from = owned(rename.subname);
-            let before = before_of(address, Some(from.clone()), None);
-            let to = owned(rename.newname);
-            let names = Names::Schema { from, to };
-            return Some(Requalification { names, before });
+            let (from, to) = (owned(rename.subname), owned(rename.newname));
+            let (oid, name) = (address.objectId, from.clone());
+            return Some(Requalification {
+                names: Names::Schema { from, to },
+                before: Before::Schema { oid, name },
+            });
         }
-        let name = name_in(rename.renameType, rename.object)?;
-        let schema = schema_of(address)?;
+        let old = old_name(rename)?;
+        let object = Object::at(address)?;
+        let [schema, name] = object.name()?;
+        let renamed = Renamed {
+            is_operator: false,
+            from: [schema.clone(), old.clone()],
+            to: [schema, name],
+        };
         Some(Requalification {
-            before: before_of(address, Some(name.clone()), None),
-            names: Names::Object {
-                from: [schema.clone(), name],
-                to: [schema, owned(rename.newname)],
+            names: Names::Objects {
+                extension: None,
+                renamed: vec![renamed],
+            },
+            before: Before::Objects {
+                objects: with_row_types(&[object]),
+                value: Value::Name(old),
             },
         })
     }
@@ -71,23 +100,49 @@ pub(super) unsafe fn by_rename(
 pub(super) unsafe fn by_move(
     address: &pg_sys::ObjectAddress,
     from: &pg_sys::ObjectAddress,
-    moved: &pg_sys::AlterObjectSchemaStmt,
 ) -> Option<Requalification> {
-    // SAFETY: as the caller says; the schema's name is palloc'd.
-    unsafe {
-        let name = name_in(moved.objectType, moved.object)?;
-        let schema = pg_sys::get_namespace_name(from.objectId);
-        if schema.is_null() {
+    let (extension, objects) = if address.classId == pg_sys::ExtensionRelationId {
+        // SAFETY: a look-up; the name is palloc'd.
+        let name = unsafe { pg_sys::get_extension_name(address.objectId) };
+        if name.is_null() {
             return None;
         }
-        Some(Requalification {
-            before: before_of(address, None, Some(from.objectId)),
-            names: Names::Object {
-                from: [owned(schema), name.clone()],
-                to: [schema_of(address)?, name],
-            },
-        })
+        // SAFETY: as above.
+        let name = unsafe { owned(name) };
+        (Some(name), Object::of_extension(address.objectId))
+    } else {
+        (None, vec![Object::at(address)?])
+    };
+    // SAFETY: a look-up; the name is palloc'd.
+    let schema = unsafe { pg_sys::get_namespace_name(from.objectId) };
+    if schema.is_null() {
+        return None;
     }
+    // SAFETY: as above.
+    let schema = unsafe { owned(schema) };
+    let renamed = objects.iter().filter_map(|object| {
+        let to = object.name()?;
+        Some(Renamed {
+            is_operator: object.class == pg_sys::OperatorRelationId,
+            from: [schema.clone(), to[1].clone()],
+            to,
+        })
+    });
+    Some(Requalification {
+        names: Names::Objects {
+            extension,
+            renamed: renamed.collect(),
+        },
+        before: Before::Objects {
+            objects: with_row_types(&objects),
+            value: Value::Schema(from.objectId),
+        },
+    })
+}
+
+fn with_row_types(objects: &[Object]) -> Vec<Object> {
+    let row_types = objects.iter().filter_map(|object| object.row_type());
+    objects.iter().copied().chain(row_types).collect()
 }
 
 /// # Safety
@@ -101,49 +156,40 @@ pub(super) unsafe fn of_label(
         return None;
     }
     // SAFETY: as the caller says; labels are C strings.
-    unsafe {
-        let (from, to) = (owned(alter.oldVal), owned(alter.newVal));
-        Some(Requalification {
-            before: Before::Label {
-                of: address.objectId,
-                from: from.clone(),
-                to: to.clone(),
-            },
-            names: Names::Label {
-                of: [schema_of(address)?, last(alter.typeName)?],
-                from,
-                to,
-            },
-        })
-    }
+    let (from, to) = unsafe { (owned(alter.oldVal), owned(alter.newVal)) };
+    let before = Before::Label {
+        of: address.objectId,
+        from: from.clone(),
+        to: to.clone(),
+    };
+    let of = Object::at(address)?.name()?;
+    let names = Names::Label { of, from, to };
+    Some(Requalification { names, before })
 }
 
-fn before_of(
-    address: &pg_sys::ObjectAddress,
-    name: Option<CString>,
-    schema: Option<pg_sys::Oid>,
-) -> Before {
-    Before::Objects(vec![before::Object {
-        class: address.classId,
-        oid: address.objectId,
-        name,
-        schema,
-    }])
-}
-
-/// The name of a function or a type as a statement has it.
+/// The name that a rename was given for something in a schema.
 ///
 /// # Safety
-/// `object` is what the grammar puts there for that kind of object.
-unsafe fn name_in(kind: pg_sys::ObjectType::Type, object: *mut pg_sys::Node) -> Option<CString> {
+/// What the grammar makes of a rename.
+unsafe fn old_name(rename: &pg_sys::RenameStmt) -> Option<CString> {
     use pg_sys::ObjectType as Kind;
-    // SAFETY: as the caller says (`RenameStmt` and `AlterObjectSchemaStmt` in src/backend/parser/gram.y).
+    // SAFETY: as the caller says (`RenameStmt` in src/backend/parser/gram.y). Columns don't get here.
     unsafe {
-        match kind {
+        match rename.renameType {
             Kind::OBJECT_FUNCTION | Kind::OBJECT_ROUTINE => {
-                last((*object.cast::<pg_sys::ObjectWithArgs>()).objname)
+                last((*rename.object.cast::<pg_sys::ObjectWithArgs>()).objname)
             }
-            Kind::OBJECT_TYPE | Kind::OBJECT_DOMAIN => last(object.cast()),
+            Kind::OBJECT_COLLATION
+            | Kind::OBJECT_DOMAIN
+            | Kind::OBJECT_TSCONFIGURATION
+            | Kind::OBJECT_TSDICTIONARY
+            | Kind::OBJECT_TYPE => last(rename.object.cast()),
+            Kind::OBJECT_FOREIGN_TABLE
+            | Kind::OBJECT_INDEX
+            | Kind::OBJECT_MATVIEW
+            | Kind::OBJECT_SEQUENCE
+            | Kind::OBJECT_TABLE
+            | Kind::OBJECT_VIEW => Some(owned((*rename.relation).relname)),
             _ => None,
         }
     }
@@ -156,14 +202,5 @@ unsafe fn last(names: *mut pg_sys::List) -> Option<CString> {
     unsafe {
         let name = PgList::<pg_sys::String>::from_pg(names).tail()?;
         Some(owned((*name).sval))
-    }
-}
-
-/// The name of the schema that an object is in.
-fn schema_of(address: &pg_sys::ObjectAddress) -> Option<CString> {
-    // SAFETY: look-ups of an object that is there; the name is palloc'd.
-    unsafe {
-        let name = pg_sys::get_namespace_name(pg_sys::get_object_namespace(address));
-        (!name.is_null()).then(|| owned(name))
     }
 }
