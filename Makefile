@@ -1,6 +1,6 @@
 # Each target is a line or two; the work is done in scripts/.
 
-# For build and install: the Postgres to install into. The other targets use a private copy of a Postgres, of
+# For build, install and uninstall: the Postgres concerned. The other targets use a private copy of a Postgres, of
 # this one if it is given, else of the newest on the machine.
 PG_CONFIG ?= pg_config
 # release, or dev for a quicker build.
@@ -13,10 +13,10 @@ export DESTDIR
 export STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint docs bench matrix harden all build install dist clean
+.PHONY: help demo test fresh lint docs bench matrix harden all build install uninstall dist clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: ## a page that follows what psql changes, until Ctrl-C; PORT=…: there; ONCE=1: until one event has arrived
 	@scripts/setup demo
@@ -58,6 +58,9 @@ build: ## build for the Postgres of PG_CONFIG=…, in PROFILE=release or dev
 
 install: ## build, and install into the Postgres of PG_CONFIG=… (below DESTDIR if given)
 	@scripts/extension install "$(PG_CONFIG)" "$(PROFILE)"
+
+uninstall: ## remove from the Postgres of PG_CONFIG=… what install put there
+	@scripts/extension uninstall "$(PG_CONFIG)" "$(PROFILE)"
 
 dist: ## all packages, for MAJORS="15 16 17 18", into target/dist
 	@scripts/setup dist

@@ -5,8 +5,8 @@
 // page does it, and a client of each of the two Socket.IO servers has to receive the event. It runs where Postgres with the extension, and
 // the demo, are installed.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -114,10 +114,8 @@ try {
   console.log('ok - the library is preloaded');
 } finally {
   for (const demo of running) demo.kill();
-  try {
-    run('pg_ctl', ['stop', '--pgdata', data, '--mode=immediate'], { stdio: 'ignore' });
-  } finally {
-    rmSync(home, { recursive: true });
-  }
+  // Nothing here may take the place of the error that led here.
+  if (existsSync(path.join(data, 'postmaster.pid'))) spawnSync(path.join(bindir, 'pg_ctl'), ['stop', '--pgdata', data, '--mode=immediate']);
+  rmSync(home, { recursive: true, force: true });
 }
 process.exit();

@@ -49,7 +49,7 @@ COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, b
 COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
     'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
 COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
-    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if none was found and not all answered';
 COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
     'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
 COMMENT ON FUNCTION sio_typescript(text) IS

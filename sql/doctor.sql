@@ -1,4 +1,4 @@
--- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
+-- What docs/not-arriving.md describes. It runs with the caller's privileges, as every function here does.
 CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
     RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -23,7 +23,8 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'parameter "ns" must not be null';
     END IF;
     EXECUTE format('SELECT * FROM %s.sio_status', home) INTO status;
-    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{}'', ''doctor'')', home) INTO channel USING namespace;
+    -- With a room, which socketio_emitter.require_rooms may require.
+    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{doctor}'', ''doctor'')', home) INTO channel USING namespace;
     -- The call before has loaded the library.
     prefix := current_setting('socketio_emitter.channel_prefix');
     SELECT a.relation::regclass AS relation, a.problem, a.oldest INTO attachments FROM _sio.attachments_table() a;

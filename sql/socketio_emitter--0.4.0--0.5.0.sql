@@ -433,7 +433,7 @@ STRICT VOLATILE PARALLEL UNSAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_sio_attachments_table_wrapper';
 
--- What docs/asking.md describes. It runs with the caller's privileges, as every function here does.
+-- What docs/not-arriving.md describes. It runs with the caller's privileges, as every function here does.
 CREATE FUNCTION @extschema@.sio_doctor(ns text DEFAULT '/')
     RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -458,7 +458,8 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'parameter "ns" must not be null';
     END IF;
     EXECUTE format('SELECT * FROM %s.sio_status', home) INTO status;
-    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{}'', ''doctor'')', home) INTO channel USING namespace;
+    -- With a room, which socketio_emitter.require_rooms may require.
+    EXECUTE format('SELECT channel FROM %s.sio_encode($1, ''{doctor}'', ''doctor'')', home) INTO channel USING namespace;
     -- The call before has loaded the library.
     prefix := current_setting('socketio_emitter.channel_prefix');
     SELECT a.relation::regclass AS relation, a.problem, a.oldest INTO attachments FROM _sio.attachments_table() a;
@@ -610,7 +611,7 @@ COMMENT ON FUNCTION sio_fetch_sockets(text, text[], text[], interval, integer, b
 COMMENT ON FUNCTION sio_fetch_sockets_with_handshake(text, text[], text[], interval, integer, boolean) IS
     'Like sio_fetch_sockets, with handshakes, which hold cookies and tokens';
 COMMENT ON FUNCTION sio_is_online(text, text[], interval) IS
-    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if not all answered';
+    'Asks all Socket.IO servers whether a socket is in any of the rooms; NULL if none was found and not all answered';
 COMMENT ON FUNCTION sio_server_side_emit_with_ack(text, text, jsonb[], interval, integer, boolean) IS
     'Sends an event to every Socket.IO server at once, and returns what their handlers acknowledge';
 

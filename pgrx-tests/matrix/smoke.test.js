@@ -29,6 +29,10 @@ describe(`on Postgres ${PG_MAJOR}`, () => {
     const { library_version: library, extension_version: sql } = await status(admin);
     assert.match(sql, /^[0-9.]+$/);
     assert.equal(library, sql);
+    if (PG_MAJOR >= 18) { // where a module tells it to Postgres
+      const { rows } = await admin.query(`SELECT module_name, version FROM pg_get_loaded_modules() WHERE file_name LIKE 'socketio_emitter%'`);
+      assert.deepEqual(rows, [{ module_name: 'socketio_emitter', version: library }]);
+    }
   });
 
   it('short, long and binary messages are sent at the commit, and none of a rollback', async () => {

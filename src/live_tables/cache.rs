@@ -147,6 +147,7 @@ impl<A: AsRef<CStr>> Found<'_, A> {
                 declared_on,
                 has_old_rows: self.has_old_rows,
                 prefix: &prefix,
+                is_for_rows: true,
             };
             Plan::new(&declaration, &rows)
         };

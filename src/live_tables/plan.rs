@@ -68,6 +68,8 @@ pub struct Rows<'a> {
     pub has_old_rows: bool,
     /// What begins the message of an error that Postgres finds in the filter. In the database's encoding.
     pub prefix: &'a CStr,
+    /// Whether the plan is for rows, or only looked at. Who looks at a trigger must not run the functions of whoever made it.
+    pub is_for_rows: bool,
 }
 
 impl Plan {
@@ -116,7 +118,13 @@ impl Plan {
             Some(text) => Some(filter(text, rows, &resolver)?),
             None => None,
         };
-        let unchanged = shown::comparison(declaration, &resolver, rows.source.rows_of, &payload)?;
+        let unchanged = shown::comparison(
+            declaration,
+            &resolver,
+            rows.source.rows_of,
+            &payload,
+            rows.is_for_rows,
+        )?;
         let expressions = resolver.functions.into_inner().into_expressions();
         let travelling = record.iter().map(|named| &named.reader);
         let copied = match &payload {

@@ -25,11 +25,14 @@ struct Values {
 /// row is to be fetched anew, and so shows all of it; and so may what a function that reads tables returns, which is asked when
 /// these hold the new row only: it may read the row itself there. With `changed`, these values decide; rooms are compared then if there is
 /// a `left_event`, which is to be told in any case, and so is a row that comes into the filter or leaves it.
+///
+/// `is_for_rows`: whether it will be asked.
 pub fn comparison(
     declaration: &Declaration,
     resolver: &Resolver<'_>,
     table: &Table<'_>,
     payload: &Shape,
+    is_for_rows: bool,
 ) -> Result<Option<Comparison>, Error> {
     let mut values = Values::default();
     match (&declaration.changed, declaration.unchanged) {
@@ -48,7 +51,7 @@ pub fn comparison(
                 Shape::Key => values.has_all_columns = true,
                 Shape::Function(reader) => {
                     values.expressions.extend(reader.expression());
-                    values.add_what_it_reads(resolver);
+                    values.add_what_it_reads(resolver, is_for_rows);
                 }
                 Shape::Row | Shape::Change { .. } => {
                     let names = resolver.columns.iter().map(|(name, _)| name);
@@ -58,7 +61,7 @@ pub fn comparison(
                         let mut functions = resolver.functions.borrow_mut();
                         values.add(functions.call(Key::Columns, None, function)?.0);
                     }
-                    values.add_what_it_reads(resolver);
+                    values.add_what_it_reads(resolver, is_for_rows);
                 }
             }
             values.add_templates(Key::Room, &declaration.rooms, resolver)?;
@@ -86,7 +89,11 @@ impl Values {
     }
 
     /// All columns, if one of the expressions reads tables.
-    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>) {
+    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>, is_for_rows: bool) {
+        // To know that, Postgres plans them, and so calls functions of constants.
+        if !is_for_rows {
+            return;
+        }
         resolver.functions.borrow().with_expressions(|expressions| {
             let mut added = self.expressions.iter().map(|index| &expressions[*index]);
             self.has_all_columns |= added.any(Expression::may_read_tables);

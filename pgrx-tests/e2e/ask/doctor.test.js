@@ -75,6 +75,31 @@ describe('sio_doctor', () => {
     assert.match(table.detail, /read and written by socketio_servers$/);
   });
 
+  it('reports whatever the session has set', async () => {
+    // Loads the library, which defines them.
+    await admin.query('SELECT sio_buffer(0)');
+    const settings = await rowsOf(admin, `SELECT name, vartype, enumvals, min_val, max_val FROM pg_settings
+      WHERE name LIKE 'socketio_emitter.%' AND context IN ('user', 'superuser')`);
+    const valuesOf = ({ vartype, enumvals, min_val: min, max_val: max }) =>
+      ({ bool: ['on', 'off'], enum: enumvals, integer: [min, max], real: [min, max], string: ['', 'x'] })[vartype];
+    let reports = 0;
+    for (const setting of settings) {
+      for (const value of valuesOf(setting)) {
+        try {
+          await admin.query('SELECT set_config($1, $2, false)', [setting.name, value]);
+        } catch (error) {
+          assert.equal(error.code, '22023', `${setting.name} = ${value}: ${error.message}`); // it isn't one of its values
+          continue;
+        }
+        const rows = await diagnosis();
+        assert.deepEqual(rows.map(({ check }) => check), CHECKS, `${setting.name} = ${value}`);
+        reports++;
+      }
+      await admin.query(`RESET ${setting.name}`);
+    }
+    assert.ok(reports > 10);
+  });
+
   it('shows a name that is too long for a channel', async () => {
     const { channel } = await wrong(['channel', 'servers'], `/${'x'.repeat(60)}`);
     assert.equal(channel.detail.length, 63);

@@ -11,8 +11,10 @@ import { fromRoot } from '../../harness/setup.js';
 import { until } from '../../harness/wait.js';
 
 const VERSIONS = readdirSync(fromRoot('sql'))
-  .map((file) => /^socketio_emitter--([\d.]+)\.sql$/.exec(file)?.[1]).filter(Boolean).sort();
+  .map((file) => /^socketio_emitter--([\d.]+)\.sql$/.exec(file)?.[1]).filter(Boolean)
+  .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 const NEWEST = VERSIONS.at(-1);
+const since = (version, first) => VERSIONS.indexOf(version) >= VERSIONS.indexOf(first);
 
 const LONG = 'x'.repeat(9_000);
 const EMITS = `SELECT sio_emit('/', '{}', 'short', '1'), sio_emit('/', '{}', 'long', to_jsonb('${LONG}'::text)), sio_emit_binary('/', '{}', 'binary', '\\x41')`;
@@ -31,8 +33,9 @@ for (const preload of [true, false]) {
     for (const version of VERSIONS) {
       describe(`over the SQL of ${version}`, () => {
         const database = 'older';
-        const hasWatches = version >= '0.2.0';
-        const hasQueue = version >= '0.3.0';
+        const hasWatches = since(version, '0.2.0');
+        const hasQueue = since(version, '0.3.0');
+        const showsVersions = since(version, '0.4.0');
         let session, listener, warnings, open;
 
         beforeEach(async () => {
@@ -105,6 +108,10 @@ for (const preload of [true, false]) {
           for (const name of names) {
             const { rowCount } = await session.query(`SELECT * FROM ${name}`);
             assert.equal(rowCount, name === 'sio_failed' ? 0 : 1, name);
+          }
+          if (showsVersions) {
+            assert.deepEqual((await session.query('SELECT library_version, extension_version FROM sio_status')).rows,
+              [{ library_version: NEWEST, extension_version: version }]);
           }
         });
 

@@ -33,6 +33,7 @@ describe('scripts/check-release', () => {
   beforeEach(async () => {
     edit('CHANGELOG.md', new RegExp(`^## ${version} \\(.*\\)$`, 'm'), `## ${version} (2026-01-31)`);
     await git('init', '--quiet');
+    assert.equal((await check('--write')).code, 0);
     await commit();
   });
 
@@ -89,6 +90,41 @@ describe('scripts/check-release', () => {
     await git('checkout', '--', 'sql');
     rmSync(path.join(clone, 'sql/socketio_emitter--0.1.0.sql'));
     await finds(/sql\/socketio_emitter--0\.1\.0\.sql isn't what v/);
+  });
+
+  it('finds it without a tag, too, by its sum', async () => {
+    const [older, newer] = ['socketio_emitter--0.1.0.sql', 'socketio_emitter--0.3.0--0.4.0.sql'];
+    edit(`sql/${newer}`, /$/, '-- changed\n');
+    await finds(new RegExp(`sql/${newer} isn't what was released`));
+    await check('--write'); // which doesn't make it right
+    await finds(new RegExp(`sql/${newer} isn't what was released`));
+    await git('checkout', '--', 'sql');
+    rmSync(path.join(clone, 'sql', older));
+    await finds(new RegExp(`sql/${older} isn't what was released`));
+    await git('checkout', '--', 'sql');
+    writeFileSync(path.join(clone, 'sql/SHA256SUMS'), 'no sum\n');
+    await finds(/sql\/SHA256SUMS isn't a list of sums/);
+  });
+
+  it('wants the sum of each script of a version that has a date, and of no other', async () => {
+    const script = `socketio_emitter--${version}.sql`;
+    edit('sql/SHA256SUMS', new RegExp(`^.*  ${script}\n`, 'm'), '');
+    await finds(new RegExp(`sql/${script} is of a release, and has no sum`));
+    edit('CHANGELOG.md', '(2026-01-31)', '(unreleased)');
+    edit('sql/SHA256SUMS', new RegExp(`^.*--${version}\\.sql\n`, 'm'), ''); // of the upgrade script
+    const before = read('sql/SHA256SUMS');
+    assert.equal((await check()).code, 0);
+    await check('--write');
+    assert.equal(read('sql/SHA256SUMS'), before);
+    edit('sql/SHA256SUMS', /^.*  socketio_emitter--0\.4\.0\.sql\n/m, '');
+    await finds(/sql\/socketio_emitter--0\.4\.0\.sql is of a release, and has no sum/);
+    await check('--write');
+    assert.equal(read('sql/SHA256SUMS'), before);
+  });
+
+  it('fails if git names no tags', async () => {
+    rmSync(path.join(clone, '.git'), { recursive: true });
+    await finds(/git doesn't say which tags there are/);
   });
 
   it('rejects a tag of another name, without a date in the changelog, of other files, or of another commit', async () => {

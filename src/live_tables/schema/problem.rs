@@ -82,6 +82,7 @@ pub fn fit(watched: &Watched) -> Result<(), Error> {
             declared_on,
             has_old_rows,
             prefix: FILTER,
+            is_for_rows: false,
         };
         Plan::new(&declaration, &rows)
     };

@@ -8,6 +8,7 @@
 mod computed;
 mod evaluator;
 mod exact;
+mod literals;
 mod nodes;
 mod parse;
 mod pinned;

@@ -5,6 +5,7 @@ use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::exact::{called, is_exact};
+use crate::pg::table::expression::literals::Literals;
 use crate::pg::table::expression::nodes;
 use crate::pg::table::expression::pinned::with_pinned;
 use crate::pg::table::expression::tree::{Expression, MAX_DEPTH, RowSource, Unfit, VARNO, keep};
@@ -18,8 +19,8 @@ const ROW: &CStr = c"new";
 /// How an expression is called where Postgres says that it isn't boolean.
 const CONDITION: &CStr = c"filter";
 
-/// Reads a condition as [`canonical`] writes it, whatever the session's settings. What Postgres's parser refuses is an
-/// ERROR.
+/// Reads a condition as [`canonical`] writes it, whatever the session's settings, and runs no code of whoever wrote it. What
+/// Postgres's parser refuses is an ERROR.
 ///
 /// `text`: in the database's encoding. `prefix`: of the ERROR's message. `memory` must live as long as the expression.
 pub fn condition(
@@ -31,11 +32,12 @@ pub fn condition(
     let mut result = Err(Unfit::NotOne);
     let scratch = Memory::of_call(c"socketio_emitter expression");
     scratch.run(|| {
-        // A constant's type may be a user's.
+        // A constant's type may be an extension's.
         result = foreign_code::call_named(prefix, || {
             // SAFETY: the relation is open, and what is parsed is an expression over its rows.
             with_pinned(|| unsafe {
-                let node = parse(text, source.declared_on.relation(), None)?;
+                let relation = source.declared_on.relation();
+                let node = parse(text, relation, None, Reading::Deferred)?;
                 Ok(Expression {
                     node: keep(node, source, memory),
                     type_oid: pg_sys::exprType(node),
@@ -47,8 +49,8 @@ pub fn condition(
 }
 
 /// A condition that was written by the caller, as everybody reads it: with all names qualified that aren't Postgres's own. Names
-/// are looked up on the caller's search path, and values are read by the caller's settings. What Postgres's parser refuses is an
-/// ERROR.
+/// are looked up on the caller's search path, and values are read by the caller's settings, and by functions that their types call.
+/// What Postgres's parser refuses is an ERROR.
 ///
 /// `text`: in the database's encoding, as the result. `prefix`: of the ERROR's message.
 pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<CString, Unfit> {
@@ -58,14 +60,14 @@ pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<C
             // SAFETY: as above.
             unsafe {
                 let relation = source.declared_on.relation();
-                let node = parse(text, relation, None)?;
+                let node = parse(text, relation, None, Reading::AtOnce)?;
                 if !is_exact(node) {
                     return Err(Unfit::Inexact);
                 }
                 with_pinned(|| {
                     let text = write(node, source.declared_on);
                     // Some forms name no operator that could be qualified: IS DISTINCT FROM, NULLIF, CASE, rows.
-                    let read = parse(&text, relation, None)?;
+                    let read = parse(&text, relation, None, Reading::Deferred)?;
                     match called(node) == called(read) {
                         true => Ok(text),
                         false => Err(Unfit::Unqualifiable),
@@ -92,7 +94,8 @@ pub fn with_renamed_column(
             with_pinned(|| {
                 // SAFETY: as above.
                 unsafe {
-                    let node = parse(text, table.relation(), Some((from, to)))?;
+                    let renamed = Some((from, to));
+                    let node = parse(text, table.relation(), renamed, Reading::Deferred)?;
                     Ok(write(node, table))
                 }
             })
@@ -112,6 +115,15 @@ unsafe fn write(node: *mut pg_sys::Node, table: &Table<'_>) -> CString {
     }
 }
 
+/// When a literal is read whose type calls functions of users for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// While it is parsed, by whoever has written it.
+    AtOnce,
+    /// When the expression is evaluated.
+    Deferred,
+}
+
 /// `renamed`: another name that the text has for a column, and the one that the column has.
 ///
 /// # Safety
@@ -120,6 +132,7 @@ unsafe fn parse(
     text: &CStr,
     relation: pg_sys::Relation,
     renamed: Option<(&CStr, &CStr)>,
+    literals: Reading,
 ) -> Result<*mut pg_sys::Node, Unfit> {
     // A comment may be at its end.
     let statement = [b"SELECT ", text.to_bytes(), b"\n"].concat();
@@ -133,6 +146,13 @@ unsafe fn parse(
         ))
         .ok_or(Unfit::NotOne)?;
         let state = pg_sys::make_parsestate(ptr::null_mut());
+        let mut deferred = match literals {
+            Reading::AtOnce => None,
+            Reading::Deferred => Some(Literals::take(written)),
+        };
+        if let Some(deferred) = &mut deferred {
+            deferred.install(state);
+        }
         let row = pg_sys::addRangeTableEntryForRelation(
             state,
             relation,
@@ -162,6 +182,10 @@ unsafe fn parse(
             pg_sys::ParseExprKind::EXPR_KIND_TRIGGER_WHEN,
         );
         let node = pg_sys::coerce_to_boolean(state, node, CONDITION.as_ptr());
+        let node = match &mut deferred {
+            Some(deferred) => deferred.put_back(node),
+            None => node,
+        };
         pg_sys::assign_expr_collations(state, node);
         if nodes::depth(node) > MAX_DEPTH {
             return Err(Unfit::TooDeep);
