@@ -118,7 +118,13 @@ impl Plan {
             Some(text) => Some(filter(text, rows, &resolver)?),
             None => None,
         };
-        let unchanged = shown::comparison(declaration, &resolver, rows, &payload)?;
+        let unchanged = shown::comparison(
+            declaration,
+            &resolver,
+            rows.source.rows_of,
+            &payload,
+            rows.is_for_rows,
+        )?;
         let expressions = resolver.functions.into_inner().into_expressions();
         let travelling = record.iter().map(|named| &named.reader);
         let copied = match &payload {

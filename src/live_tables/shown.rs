@@ -1,11 +1,11 @@
 //! What an update must have changed for its event to be sent.
 
 use crate::error::Error;
-use crate::live_tables::plan::Rows;
 use crate::live_tables::resolve::Resolver;
 use crate::live_tables::shape::Shape;
 use crate::pg::encoding;
 use crate::pg::table::comparison::Comparison;
+use crate::pg::table::definition::Table;
 use crate::pg::table::expression::{Expression, Source};
 use socketio_emitter_declaration::{Declaration, Key, Part, Template, Unchanged};
 use std::collections::BTreeSet;
@@ -25,11 +25,14 @@ struct Values {
 /// row is to be fetched anew, and so shows all of it; and so may what a function that reads tables returns, which is asked when
 /// these hold the new row only: it may read the row itself there. With `changed`, these values decide; rooms are compared then if there is
 /// a `left_event`, which is to be told in any case, and so is a row that comes into the filter or leaves it.
+///
+/// `is_for_rows`: whether it will be asked.
 pub fn comparison(
     declaration: &Declaration,
     resolver: &Resolver<'_>,
-    rows: &Rows<'_>,
+    table: &Table<'_>,
     payload: &Shape,
+    is_for_rows: bool,
 ) -> Result<Option<Comparison>, Error> {
     let mut values = Values::default();
     match (&declaration.changed, declaration.unchanged) {
@@ -48,7 +51,7 @@ pub fn comparison(
                 Shape::Key => values.has_all_columns = true,
                 Shape::Function(reader) => {
                     values.expressions.extend(reader.expression());
-                    values.add_what_it_reads(resolver, rows);
+                    values.add_what_it_reads(resolver, is_for_rows);
                 }
                 Shape::Row | Shape::Change { .. } => {
                     let names = resolver.columns.iter().map(|(name, _)| name);
@@ -58,7 +61,7 @@ pub fn comparison(
                         let mut functions = resolver.functions.borrow_mut();
                         values.add(functions.call(Key::Columns, None, function)?.0);
                     }
-                    values.add_what_it_reads(resolver, rows);
+                    values.add_what_it_reads(resolver, is_for_rows);
                 }
             }
             values.add_templates(Key::Room, &declaration.rooms, resolver)?;
@@ -69,7 +72,7 @@ pub fn comparison(
         values.has_all_columns
             || encoding::to_utf8(name).is_ok_and(|name| values.columns.contains(&*name))
     };
-    let mut comparison = Comparison::of(rows.source.rows_of, is_chosen);
+    let mut comparison = Comparison::of(table, is_chosen);
     resolver.functions.borrow().with_expressions(|expressions| {
         for index in &values.expressions {
             comparison.add(*index, expressions);
@@ -86,9 +89,9 @@ impl Values {
     }
 
     /// All columns, if one of the expressions reads tables.
-    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>, rows: &Rows<'_>) {
+    fn add_what_it_reads(&mut self, resolver: &Resolver<'_>, is_for_rows: bool) {
         // To know that, Postgres plans them, and so calls functions of constants.
-        if !rows.is_for_rows {
+        if !is_for_rows {
             return;
         }
         resolver.functions.borrow().with_expressions(|expressions| {

@@ -20,7 +20,7 @@ describe('docs/privileges.md', () => {
   });
   after(() => postgres?.stop());
 
-  it('grants the two roles what they need, which is what the tests use', async () => {
+  it('grants the two roles what they need, which is what the tests use', async (t) => {
     await runSql(postgres, 'CREATE TABLE orders (id int PRIMARY KEY)'); // the reader's
     await runSql(postgres, page.next('sql', `CREATE ROLE ${EMITTER_ROLE} LOGIN`));
     const grants = page.next('sql', `CREATE ROLE ${SERVERS_ROLE} LOGIN`);
@@ -28,6 +28,7 @@ describe('docs/privileges.md', () => {
     await runSql(postgres, grants);
     await admin.query(`ALTER TABLE orders OWNER TO ${EMITTER_ROLE}`);
     const [server] = await startServers(postgres, { count: 1 });
+    t.after(() => closeAll(server));
     const client = await connectClient(server, { rooms: ['r'] });
     const app = await postgres.connect({ user: EMITTER_ROLE });
     await app.query(`SELECT sio_watch('orders', '{r}', meta => false); SELECT sio_check(); INSERT INTO orders VALUES (1); SELECT sio_emit_binary('/', '{r}', 'b', '\\x41')`);
@@ -36,7 +37,7 @@ describe('docs/privileges.md', () => {
     const { rows: [{ n }] } = await server.pool.query('SELECT count(sio_row(w))::int AS n, min(sio_snapshot()) FROM orders w');
     assert.equal(n, 1);
     await app.end();
-    await closeAll(client, server);
+    await client.close();
   });
 
   it('has SQL that runs', async () => {
