@@ -110,7 +110,7 @@ export function serverCauses(context) {
       const probe = await bouncer.connect({ user: SERVERS_ROLE });
       const url = `postgres://${SERVERS_ROLE}@127.0.0.1:${probe.port}/postgres`;
       await probe.end();
-      const server = await start({ connection: { connectionString: url, max: 4 } });
+      const server = await start({ connection: { connectionString: url } });
       await untilHearing(admin, server);
       const client = await join(server);
       await well();
