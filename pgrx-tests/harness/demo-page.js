@@ -49,6 +49,7 @@ export async function openDemo({ name, conf = POSTGRES_CONF, view = { ...VIEWS.d
 class Demo {
   /** What the browser complained of. */
   errors = [];
+  #asking = new Set();
 
   async close() {
     await this.browser?.close();
@@ -59,11 +60,14 @@ class Demo {
   /** Opens the page on a screen. */
   async look(view) {
     await this.page?.context().close();
+    this.#asking.clear();
     const context = await this.browser.newContext(view);
     this.page = await context.newPage();
     this.page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) this.errors.push(message.text());
     });
+    this.page.on('request', (request) => request.resourceType() === 'fetch' && this.#asking.add(request));
+    for (const end of ['requestfinished', 'requestfailed']) this.page.on(end, (request) => this.#asking.delete(request));
     this.page.on('pageerror', (error) => this.errors.push(error.stack));
     await this.page.goto(this.show.url);
     await this.live();
@@ -82,6 +86,14 @@ class Demo {
 
   async click(name) {
     await this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  /** Until the page has the answers to what it has asked. It logs an error for what is under way when it is left. */
+  async answered() {
+    const turn = () => this.page.evaluate(() => new Promise((resolve) => { setTimeout(resolve); }));
+    await turn();
+    await until('the page has its answers', () => this.#asking.size === 0);
+    await turn();
   }
 
   /** Types that and runs it. */

@@ -109,6 +109,7 @@ describe('the load of the demo', () => {
     demo.show.load.seconds = 600; // not by itself
     await demo.click('Start 20 s of load');
     await until('it runs', async () => (await connections()) === 16);
+    await demo.answered();
     await page.goto('about:blank');
     await until('no connection is left', async () => (await connections()) === 0);
     assert.deepEqual(demo.errors, []);

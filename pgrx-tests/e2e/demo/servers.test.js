@@ -103,6 +103,7 @@ describe('the servers of the demo', () => {
   it('are not needed by a page that is opened when none of them runs: it waits for them', async () => {
     for (const name of ['A', 'B']) await demo.click(`Stop server ${name}`);
     await Promise.all(['A', 'B'].map((name) => untilState(name, /^stopped/)));
+    await demo.answered();
     await page.reload();
     for (const customer of [1, 2]) await page.locator(`#customer-${customer} [data-connection=offline]`).waitFor();
     await demo.click('Start server B');
