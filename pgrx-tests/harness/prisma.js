@@ -1,6 +1,7 @@
 // Prisma in an application's folder. Its engine for migrations is a program that it downloads from binaries.prisma.sh when it is first
 // used. From 6.6 to 6.19, it can also be a WebAssembly module in its package, which reaches the database through a driver of JavaScript;
 // Prisma 7 has only the program again. The tests use the module, so that they need no network.
+import { until } from './wait.js';
 
 /** A schema: `models` as Prisma's schema language has them. For a client of another type, Prisma wants the engine, whether it is made or not. */
 export const schemaOf = (models) => `
@@ -78,6 +79,9 @@ export default defineConfig({
 });
 `;
 
+/** As migrations have it in their names. */
+const second = () => Number(new Date().toISOString().replace(/\D/g, '').slice(0, 14));
+
 export class Prisma {
   constructor(application, options) {
     this.application = application;
@@ -91,6 +95,8 @@ export class Prisma {
   /** `prisma migrate dev`: what it makes of the schema's changes, as SQL; '' if there is none. */
   async develop(name, options) {
     const before = this.migrations();
+    // Prisma names it by the clock. One that was written by hand may be of a second to come.
+    await until('a later second', () => second() > this.#last());
     await this.application.run('prisma', ['migrate', 'dev', '--skip-generate', '--name', name], options);
     const [made, ...more] = this.migrations().filter((each) => !before.includes(each));
     if (more.length) throw new Error(`more than one migration: ${more}`);
@@ -100,9 +106,12 @@ export class Prisma {
   /** A migration written by hand, which comes last. */
   writeMigration(name, sql) {
     // Behind the last one, which may be of the same second.
-    const now = Number(new Date().toISOString().replace(/\D/g, '').slice(0, 14));
-    const last = Number(this.migrations().at(-1)?.slice(0, 14) ?? 0);
-    this.application.write(`prisma/migrations/${Math.max(now, last + 1)}_${name}/migration.sql`, sql);
+    this.application.write(`prisma/migrations/${Math.max(second(), this.#last() + 1)}_${name}/migration.sql`, sql);
+  }
+
+  /** The second that the last migration has in its name. */
+  #last() {
+    return Number(this.migrations().at(-1)?.slice(0, 14) ?? 0);
   }
 
   async deploy(options) {
