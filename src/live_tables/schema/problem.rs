@@ -28,7 +28,6 @@ pub fn problem_of(trigger: pg_sys::Oid) -> Option<(String, Option<String>)> {
 pub fn check_all() -> Result<i32, Error> {
     let mut watches = BTreeSet::new();
     for watched in Watched::all() {
-        interrupt::check();
         if let Some((problem, hint)) = found(&watched) {
             return Err(SchemaError::Broken {
                 watch: watched.display_with_table(),
@@ -57,6 +56,8 @@ fn found(watched: &Watched) -> Option<(String, Option<String>)> {
 /// Looks at a trigger. An ERROR of Postgres's is what is wrong with it, too, such as one of its parser in a filter, but for what
 /// passes, such as a cancellation or a lock that isn't to be had: that is raised.
 pub fn tried<R>(watched: &Watched, look: impl FnOnce(&Watched) -> R) -> Result<R, Failure> {
+    // There are as many triggers to look at as those who may make some like.
+    interrupt::check();
     match failure::in_subtransaction(|| look(watched)) {
         Err(failure) if failure.is_transient() => failure.raise(),
         result => result,

@@ -95,14 +95,28 @@ pub fn is_on_function(trigger: pg_sys::Oid, function: pg_sys::Oid) -> bool {
     is_found
 }
 
-/// The triggers that depend on an object. `class`: its catalog.
+/// The triggers that depend on an object, or on a part of it. `class`: its catalog.
 pub fn triggers_on(class: pg_sys::Oid, object: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    triggers_on_part(class, object, None)
+}
+
+/// The triggers that depend on a column of a relation, which may be a composite type's. `column`: its number.
+pub fn triggers_on_column(relation: pg_sys::Oid, column: i16) -> Vec<pg_sys::Oid> {
+    triggers_on_part(pg_sys::RelationRelationId, relation, Some(column))
+}
+
+fn triggers_on_part(
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    part: Option<i16>,
+) -> Vec<pg_sys::Oid> {
     let mut triggers = Vec::new();
     let keys = [(REFERENCED_CLASS, class), (REFERENCED, object)];
     // SAFETY: two columns that the index begins with.
     unsafe {
         each(pg_sys::AccessShareLock, BY_REFERENCED, &keys, |_, row| {
-            if row.oid(CLASS) == pg_sys::TriggerRelationId {
+            let is_meant = |part: i16| row.value(REFERENCED_PART) as i32 == i32::from(part);
+            if row.oid(CLASS) == pg_sys::TriggerRelationId && part.is_none_or(is_meant) {
                 triggers.push(row.oid(OBJECT));
             }
         });
@@ -131,26 +145,6 @@ pub fn members_of(extension: pg_sys::Oid) -> Vec<pg_sys::ObjectAddress> {
         });
     }
     members
-}
-
-/// The triggers that depend on a column of a relation, which may be a composite type's. `column`: its number.
-pub fn triggers_on_column(relation: pg_sys::Oid, column: i16) -> Vec<pg_sys::Oid> {
-    let mut triggers = Vec::new();
-    let keys = [
-        (REFERENCED_CLASS, pg_sys::RelationRelationId),
-        (REFERENCED, relation),
-    ];
-    // SAFETY: two columns that the index begins with.
-    unsafe {
-        each(pg_sys::AccessShareLock, BY_REFERENCED, &keys, |_, row| {
-            if row.oid(CLASS) == pg_sys::TriggerRelationId
-                && row.value(REFERENCED_PART) as i32 == i32::from(column)
-            {
-                triggers.push(row.oid(OBJECT));
-            }
-        });
-    }
-    triggers
 }
 
 /// A row of `pg_depend`, none of whose columns is null.
