@@ -13,7 +13,7 @@ let home, clone;
 beforeEach(() => {
   home = mkdtempSync(path.join(os.tmpdir(), 'socketio_emitter-packages.'));
   clone = path.join(home, 'clone');
-  for (const name of ['scripts', 'Cargo.toml', 'Cargo.lock', 'socketio_emitter.control']) {
+  for (const name of ['scripts', 'Cargo.toml', 'Cargo.lock', 'LICENSE', 'socketio_emitter.control']) {
     cpSync(fromRoot(name), path.join(clone, name), { recursive: true });
   }
 });
@@ -69,6 +69,9 @@ describe('scripts/third-party-licenses', () => {
     const source = (name) => path.join(home, 'cargo/registry/src/index.example', `${name}-1.0.0`);
     write(source('both'), { 'LICENSE-APACHE': 'the text of Apache\n', 'LICENSE-MIT': 'the text of MIT\n' });
     write(source('old'), { COPYING: 'a text of its own\n' });
+    write(source('all'), { 'LICENSE-APACHE': 'the text of Apache\n', 'LICENSE-MIT': 'the text of MIT\n', 'LICENSE-UNICODE': 'Unicode\'s\n' });
+    write(source('bare'), { 'Cargo.toml': '' });
+    write(path.join(source('bare'), 'src'), { 'a.rs': '//! Copyright 2019-2021 First, Inc.\nfn a() {}\n', 'b.rs': '// Copyright 2019-2021 First, Inc.\n' });
   });
 
   const list = (...components) => {
@@ -84,11 +87,27 @@ describe('scripts/third-party-licenses', () => {
       + '\n======== old 1.0.0, Zlib AND Old\n\na text of its own\n');
   });
 
-  it('fails at a crate without a license, and at one whose source isn\'t there', async () => {
+  it('prints all texts where all licenses hold', async () => {
+    const { code, stdout, stderr } = await list(crate('all', { expression: '(MIT OR Apache-2.0) AND Unicode-3.0' }));
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, '\n======== all 1.0.0, (MIT OR Apache-2.0) AND Unicode-3.0\n\nthe text of Apache\nthe text of MIT\nUnicode\'s\n');
+  });
+
+  it('prints the notices of a crate without a text, and that of MIT', async () => {
+    const { code, stdout, stderr } = await list({ ...crate('bare', { expression: 'MIT OR Apache-2.0' }), author: 'First <first@test.example>' });
+    assert.equal(code, 0, stderr);
+    const [head, terms] = stdout.split('\n\nPermission is hereby granted, free of charge');
+    assert.equal(head, '\n======== bare 1.0.0, MIT OR Apache-2.0\n\nCopyright (c) First <first@test.example>\nCopyright 2019-2021 First, Inc.');
+    assert.match(terms, /WITHOUT WARRANTY OF ANY KIND/);
+  });
+
+  it('fails at a crate without a license or its text, and at one whose source isn\'t there', async () => {
     for (const [crates, complaint] of [
       [[crate('old', { license: { id: 'MIT' } }), crate('both')], /both 1\.0\.0 names no license/],
       [[crate('both', { license: {} })], /isn't an SBOM that says each crate's license/],
       [[crate('gone', { license: { id: 'MIT' } })], /the source of gone 1\.0\.0 isn't in .*\/cargo\/registry\/src/],
+      [[crate('bare', { license: { id: 'Zlib' } })], /bare 1\.0\.0 brings no text of its license, Zlib/],
+      [[crate('bare', { expression: 'MIT AND Zlib' })], /bare 1\.0\.0 brings no text of its license, MIT AND Zlib/],
       [[], /names no crate/],
     ]) {
       const { code, stdout, stderr } = await list(...crates);
