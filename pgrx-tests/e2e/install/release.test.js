@@ -8,7 +8,8 @@ import { PG_CONFIG } from '../../harness/postgres.js';
 import { capture } from '../../harness/processes.js';
 import { fromRoot } from '../../harness/setup.js';
 
-const FILES = ['scripts', 'sql', 'Cargo.toml', 'Cargo.lock', 'META.json', 'CHANGELOG.md', 'socketio_emitter.control'];
+const FILES = ['scripts', 'sql', 'Cargo.toml', 'Cargo.lock', 'META.json', 'CHANGELOG.md', 'socketio_emitter.control', 'README.md',
+  'client/package.json', 'client/package-lock.json', 'docs/install.md', 'docs/start.md'];
 
 let clone, version;
 
@@ -71,6 +72,15 @@ describe('scripts/check-release', () => {
       ['META.json', /"version": ".*"/, '"version": "9.9.9"', /version in META\.json is 9\.9\.9/],
       ['META.json', /("docfile": .*\n *"version": )".*"/, '$1"9.9.9"', /the extension's version in META\.json is 9\.9\.9/],
       ['META.json', /socketio_emitter--.*\.sql/, 'socketio_emitter--9.9.9.sql', /the extension's file in META\.json is sql\/socketio_emitter--9\.9\.9\.sql/],
+      ['client/package.json', /"version": ".*"/, '"version": "9.9.9"', /version in client\/package\.json is 9\.9\.9/],
+      ['client/package-lock.json', /"version": ".*"/, '"version": "9.9.9"', /version in client\/package-lock\.json is 9\.9\.9/],
+      ['client/package-lock.json', /("packages": \{\s*"": \{[^}]*"version": )".*"/, '$1"9.9.9"', /the package's version in client\/package-lock\.json is 9\.9\.9/],
+      ...[['README.md', 'postgresql-N-socketio-emitter_'], ['README.md', 'socketio_emitter_N-'], ['README.md', 'socketio_emitter-'],
+        ['docs/install.md', 'postgresql-N-socketio-emitter_'], ['docs/install.md', 'socketio_emitter_N-'], ['docs/install.md', 'install -m 644 socketio_emitter-'],
+        ['docs/start.md', 'postgresql-15-socketio-emitter_'],
+      ].map(([page, name]) => [page, new RegExp(`(${name})${version}`), '$19.9.9',
+        new RegExp(`the version of ${name.replace(/.*(?=socketio)/, '')}9\\.9\\.9 in ${page} is 9\\.9\\.9, not ${version}`)]),
+      ['docs/start.md', /_\d+\.\d+\.\d+-1/, '_VERSION-1', /docs\/start\.md names no package/],
       ['CHANGELOG.md', /^## /m, '## 9.9.9 (2026-02-01)\n\n## ', /CHANGELOG\.md begins with "## 9\.9\.9/],
     ]) {
       const original = read(name);
