@@ -44,8 +44,8 @@ bench: ## measure, beside plain NOTIFY and the official emitter
 	@scripts/install-privately release
 	@node pgrx-tests/benches/run.js
 
-matrix: ## the tests on each supported Postgres, and pg_upgrade between them: an hour; MAJORS="17 18": on these; PART=sample: some
-	@scripts/matrix $(PART)
+matrix: ## the tests on each supported Postgres, and pg_upgrade between them: an hour; MAJORS="17 18": on these; PARTS=sample: some
+	@scripts/matrix $(PARTS)
 
 harden: ## an hour and more before a release: tests, faults, sqlsmith, valgrind in a Postgres with assertions; PARTS=… for some
 	@scripts/harden $(PARTS)
