@@ -26,6 +26,17 @@ pub enum SchemaError {
         /// The statement that drops the watch.
         way_out: String,
     },
+    /// A column that a watch would send under the key of another value.
+    Added {
+        /// What was added: `column "x" to table "shop.orders"`.
+        what: String,
+        /// What would fail: `watch "sio_watch"`.
+        hindered: String,
+        /// Why.
+        problem: String,
+        /// The statement that drops the watch.
+        way_out: String,
+    },
     /// A watch that doesn't fit its table: all changes that fire it fail.
     Broken {
         /// `watch "sio_watch" of table "shop.orders"`.
@@ -61,6 +72,18 @@ impl SchemaError {
                 format!("cannot alter {what} because {dependent} depends on it: {problem}"),
                 Some(format!(
                     "Declare the watch again without it, or drop the watch ({way_out})."
+                )),
+            ),
+            Self::Added {
+                what,
+                hindered,
+                problem,
+                way_out,
+            } => (
+                Code::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                format!("cannot add {what} because {hindered} could not go on: {problem}"),
+                Some(format!(
+                    "Name the column differently, declare the watch again without the other value, or drop the watch ({way_out})."
                 )),
             ),
             Self::Broken {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
+use crate::live_tables::schema::collide::check_renamed;
 use crate::live_tables::schema::problem::tried;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
@@ -32,6 +33,7 @@ pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to_name: &CStr) -> Res
         if let Some(column) = catalog::column_number(table, to_name) {
             check_others(table, column, &from)?;
         }
+        check_renamed(table, &from, &to)?;
     }
     Ok(())
 }

@@ -106,6 +106,18 @@ impl Failure {
         self.sqlstate() == "55P03"
     }
 
+    /// Whether nothing is told of what was tried, but that this role may not, or that the server or a limit of it doesn't allow it
+    /// (`insufficient_privilege`, classes "insufficient resources" and "program limit exceeded").
+    pub fn is_inconclusive(&self) -> bool {
+        let sqlstate = self.sqlstate();
+        sqlstate == "42501" || ["53", "54"].contains(&&sqlstate[..2])
+    }
+
+    /// Whether a name was looked for that no column has (`undefined_column`).
+    pub fn is_undefined_column(&self) -> bool {
+        self.sqlstate() == "42703"
+    }
+
     /// Whether there was no memory for it (`out_of_memory`).
     pub fn is_out_of_memory(&self) -> bool {
         self.sqlstate() == "53200"
