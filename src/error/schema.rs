@@ -26,11 +26,11 @@ pub enum SchemaError {
         /// The statement that drops the watch.
         way_out: String,
     },
-    /// A column that a watch would send under the key of another value.
+    /// A column with which a watch couldn't go on.
     Added {
         /// What was added: `column "x" to table "shop.orders"`.
         what: String,
-        /// What would fail: `watch "sio_watch"`.
+        /// What would fail: `watch "sio_watch" of table "shop.orders"`.
         hindered: String,
         /// Why.
         problem: String,
@@ -83,7 +83,7 @@ impl SchemaError {
                 Code::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
                 format!("cannot add {what} because {hindered} could not go on: {problem}"),
                 Some(format!(
-                    "Name the column differently, declare the watch again without the other value, or drop the watch ({way_out})."
+                    "Declare the watch so that it fits the table with the column, or drop the watch ({way_out})."
                 )),
             ),
             Self::Broken {

@@ -1,4 +1,5 @@
-// A column that is added or renamed, under whose name a watch sends something else already: the command fails, not every write.
+// A column with which a watch can't go on, because something else travels under its name, or because a filter makes rows that have fewer:
+// the command fails, not every write.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { rowTrigger, startLive } from '../../harness/live.js';
@@ -23,7 +24,7 @@ describe('a column under whose name something travels', () => {
 
   for (const level of ['row', 'statement']) {
     for (const [what, parameters, sql, says] of [
-      ['in camel case, is not added', CAMEL, 'ADD "customerId" text', /^cannot add column "customerId" to table "shop\.orders" because watch "w" could not go on: .*"keys" makes two values travel as "customerId"/],
+      ['in camel case, is not added', CAMEL, 'ADD "customerId" text', /^cannot add column "customerId" to table "shop\.orders" because watch "w" of table "shop\.orders" could not go on: .*"keys" makes two values travel as "customerId"/],
       ['in camel case, is not added among others', CAMEL, 'ADD x int, DROP status, ADD COLUMN customer__id text', /column "customer__id"/],
       ['in camel case, is no column\'s new name', CAMEL, 'RENAME status TO "customerId"', /^cannot alter name of column "status" of table "shop\.orders" because watch "w" depends on it: .*two values/],
       ['as a function\'s value, is not added', COMPUTED, 'ADD title text', /^cannot add column "title" .*"columns" makes two values travel as "title"/],
@@ -66,5 +67,27 @@ describe('a column under whose name something travels', () => {
     await refused(live.admin, 'SELECT sio_check()', '55000', { says: /two values travel as "aB"/ });
     await works('ALTER TABLE orders RENAME a_b TO c; INSERT INTO orders VALUES (1)');
     await live.admin.query('SELECT sio_check()');
+  });
+
+  for (const [what, create, alter, attribute] of [
+    ['table', 'CREATE TABLE other (a int, b text)', 'ALTER TABLE other', ''],
+    ['composite type', 'CREATE TYPE other AS (a int, b text)', 'ALTER TYPE other', ' ATTRIBUTE'],
+    ['parent', 'CREATE TABLE base (a int, b text); CREATE TABLE other () INHERITS (base)', 'ALTER TABLE base', ''],
+  ]) {
+    it(`is neither added to a ${what} of which a filter makes rows, nor dropped without CASCADE`, async () => {
+      await works(`${ORDERS}; ${create}; SELECT sio_watch('orders', '{staff}', filter => 'ROW(id, status)::other IS NOT NULL', name => 'w', level => 'statement')`);
+      const of = `of table "shop\\.orders"`;
+      await refused(live.app, `${alter} ADD${attribute} c int`, '2BP01', { says: [/^cannot add (column|attribute) "c" to (table|type) "shop\.other"/, new RegExp(`watch "w" ${of} could not go on: cannot cast`)], hint: /sio_unwatch\('shop\.orders', 'w'\)/ });
+      await refused(live.app, `${alter} DROP${attribute} b`, '2BP01', { says: [/^cannot drop (column|attribute) "b" of (table|type) "shop\.other"/, new RegExp(`watch "w" ${of} depends`)] });
+      await works(`${alter} DROP${attribute} b, ADD${attribute} b text`);
+      await live.admin.query(`SELECT sio_check(); INSERT INTO shop.orders VALUES (1, 1, 'x')`);
+      await works(`${alter} DROP${attribute} b CASCADE; INSERT INTO orders VALUES (2)`);
+      assert.deepEqual(await live.triggerNames(), []);
+    });
+  }
+
+  it('is added to a table of which somebody\'s filter never could make rows', async () => {
+    await works(`${ORDERS}; CREATE TABLE other (a int); ${rowTrigger('orders', 'INSERT', ['room=staff', 'filter=ROW(id, status)::shop.other IS NOT NULL'])}`);
+    await works('ALTER TABLE other ADD b int, ADD c int; ALTER TABLE other DROP b');
   });
 });

@@ -1,8 +1,9 @@
-//! A column that was added or renamed, under whose name something else travels already.
+//! A column that was added or renamed, and under whose name something else travels already; or one more than a filter makes rows of.
 
 use crate::error::{Error, LiveTableError, SchemaError, Why};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::schema::problem::{fit, tried};
+use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
 use crate::pg::ddl::with_heirs;
@@ -11,7 +12,8 @@ use pgrx::pg_sys;
 use socketio_emitter_declaration::{Keys, camel};
 use std::ffi::CString;
 
-/// Refuses that a table, and those that inherit its columns, got columns of which a watch would send two values under one key.
+/// Refuses that a table, and those that inherit its columns, got columns of which a watch would send two values under one key, or with
+/// which a filter can't make rows of the table.
 ///
 /// `columns`: in the database's encoding. A name that has no form in UTF-8 travels nowhere.
 pub fn columns_added(relation: pg_sys::Oid, columns: &[CString]) -> Result<(), Error> {
@@ -23,10 +25,12 @@ pub fn columns_added(relation: pg_sys::Oid, columns: &[CString]) -> Result<(), E
             let Ok(column) = encoding::to_utf8(column.to_bytes()) else {
                 continue;
             };
-            if let Some((watched, problem)) = collision(table, &column) {
+            let hindered = collision(table, &column).or_else(|| rows::unmade(table).next());
+            if let Some((watched, problem)) = hindered {
+                let (part, whole) = rows::kind(table);
                 return Err(SchemaError::Added {
-                    what: format!("column \"{column}\" to table \"{}\"", display_name(table)),
-                    hindered: watched.display(),
+                    what: format!("{part} \"{column}\" to {whole} \"{}\"", display_name(table)),
+                    hindered: watched.display_with_table(),
                     problem,
                     way_out: watched.way_out(),
                 }

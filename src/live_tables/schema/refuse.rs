@@ -2,6 +2,7 @@
 
 use crate::error::{Error, LiveTableError, Misdeclared, SchemaError, Why};
 use crate::live_tables::schema::problem::{fit, tried};
+use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
 use crate::pg::catalog;
@@ -43,22 +44,46 @@ pub fn objects_dropped(dropped: Vec<Dropped>, command: Option<&Altered>) -> Resu
                 continue;
             };
             let what = format!("{what} of table \"{}\"", display_name(table));
-            if !cascades {
-                return Err(SchemaError::Depended {
-                    what,
-                    dependent: watched.display(),
-                    way_out: watched.way_out(),
-                }
-                .into());
-            }
-            Error::notice(format!("drop cascades to {}", watched.display_with_table()));
-            for trigger in whole(&watched) {
-                triggers::drop(&trigger.0);
-                taken.insert(trigger.0.oid.to_u32());
-            }
+            taken.extend(give_way(&watched, what, watched.display(), cascades)?);
+        }
+        let Some(column) = gone.first() else {
+            continue;
+        };
+        for (watched, _) in rows::unmade(table) {
+            let (part, whole) = rows::kind(table);
+            let what = format!(
+                "{part} \"{}\" of {whole} \"{}\"",
+                encoding::display(column),
+                display_name(table)
+            );
+            let dependent = watched.display_with_table();
+            give_way(&watched, what, dependent, cascades(command, Some(column)))?;
         }
     }
     Ok(())
+}
+
+/// Refuses that something was dropped; or drops what depends on it, all triggers of a watch, and returns their OIDs.
+fn give_way(
+    watched: &Watched,
+    what: String,
+    dependent: String,
+    cascades: bool,
+) -> Result<Vec<u32>, Error> {
+    if !cascades {
+        return Err(SchemaError::Depended {
+            what,
+            dependent,
+            way_out: watched.way_out(),
+        }
+        .into());
+    }
+    Error::notice(format!("drop cascades to {}", watched.display_with_table()));
+    let all = whole(watched).into_iter().map(|trigger| {
+        triggers::drop(&trigger.0);
+        trigger.0.oid.to_u32()
+    });
+    Ok(all.collect())
 }
 
 /// What of the dropped things the trigger depends on, and whether its dropping cascades. What was wrong before is no reason: anybody

@@ -118,6 +118,11 @@ impl Failure {
         self.sqlstate() == "42703"
     }
 
+    /// Whether a value can't be converted to a type (`cannot_coerce`).
+    pub fn is_cannot_coerce(&self) -> bool {
+        self.sqlstate() == "42846"
+    }
+
     /// Whether there was no memory for it (`out_of_memory`).
     pub fn is_out_of_memory(&self) -> bool {
         self.sqlstate() == "53200"
