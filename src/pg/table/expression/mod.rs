@@ -12,6 +12,7 @@ mod literals;
 mod nodes;
 mod parse;
 mod pinned;
+mod raw;
 mod reads;
 mod tree;
 mod view;
