@@ -5,6 +5,7 @@
 //! another statement never enters it twice, and EXECUTE is checked for who changes the table. A [`View`] is a row together
 //! with what its expressions give; [`Computed`] copies that.
 
+mod casts;
 mod computed;
 mod evaluator;
 mod exact;

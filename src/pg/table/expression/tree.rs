@@ -3,6 +3,7 @@
 use crate::pg::catalog::{RowFunction, depend};
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::casts;
 use pgrx::pg_sys;
 
 /// An expression over a table's row, that nobody has planned yet: what functions are inlined, and what of it is constant,
@@ -86,10 +87,13 @@ impl Expression {
         expression
     }
 
-    /// Makes a trigger depend on what the expression refers to, but for columns.
+    /// Makes a trigger depend on what the expression refers to, casts included, but for columns.
     pub fn record_dependencies(&self, trigger: pg_sys::Oid, table: &Table<'_>) {
         // SAFETY: an expression over rows of the table, as it was read.
-        unsafe { depend::on_expression(trigger, table.oid(), self.node) };
+        unsafe {
+            depend::on_expression(trigger, table.oid(), self.node);
+            depend::on_casts(trigger, &casts::of_users(self.node));
+        }
     }
 
     /// A column of `source.rows_of`.
