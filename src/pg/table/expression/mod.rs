@@ -7,6 +7,7 @@
 
 mod casts;
 mod computed;
+mod copies;
 mod evaluator;
 mod exact;
 mod literals;

@@ -4,6 +4,7 @@ use crate::pg::call::foreign_code;
 use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::copies;
 use crate::pg::table::expression::exact::{called, is_exact};
 use crate::pg::table::expression::literals::Literals;
 use crate::pg::table::expression::nodes;
@@ -145,6 +146,7 @@ unsafe fn parse(
             pg_sys::RawParseMode::RAW_PARSE_DEFAULT,
         ))
         .ok_or(Unfit::NotOne)?;
+        copies::check(written, relation)?;
         let state = pg_sys::make_parsestate(ptr::null_mut());
         let mut deferred = match literals {
             Reading::AtOnce => None,
@@ -189,6 +191,9 @@ unsafe fn parse(
         pg_sys::assign_expr_collations(state, node);
         if nodes::depth(node) > MAX_DEPTH {
             return Err(Unfit::TooDeep);
+        }
+        if nodes::of(node).into_iter().any(|node| is_role(node)) {
+            return Err(Unfit::Role);
         }
         check_columns(node, relation)?;
         Ok(node)
@@ -274,6 +279,22 @@ unsafe fn only<T>(list: *mut pg_sys::List) -> Option<*mut T> {
     // SAFETY: as the caller says.
     let list = unsafe { PgList::<T>::from_pg(list) };
     list.head().filter(|_| list.len() == 1)
+}
+
+/// Whether it is a constant of type `regrole`, or an array of them: `find_expr_references_walker` in
+/// src/backend/catalog/dependency.c refuses the former, and the whole expression with it.
+///
+/// # Safety
+/// A node of an expression.
+unsafe fn is_role(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: as the caller says; a node tells its type.
+    unsafe {
+        (*node).type_ == pg_sys::NodeTag::T_Const
+            && matches!(
+                (*node.cast::<pg_sys::Const>()).consttype,
+                pg_sys::REGROLEOID | pg_sys::REGROLEARRAYOID
+            )
+    }
 }
 
 /// Refuses what a trigger's row doesn't have.

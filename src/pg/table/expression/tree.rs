@@ -36,6 +36,12 @@ pub enum Unfit {
     Unqualifiable,
     /// It is nested deeper than [`MAX_DEPTH`].
     TooDeep,
+    /// Postgres's parser would copy parts of it too often: what is before BETWEEN, IN and `.*`, within such again.
+    TooManyCopies,
+    /// It has a query that Postgres's parser would refuse only after it has parsed it.
+    Query,
+    /// It has a constant of type `regrole`, on which Postgres lets nothing depend.
+    Role,
     /// It calls a function or an operator in a way in which others of that name could take its place.
     Inexact,
 }
