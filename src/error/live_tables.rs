@@ -107,6 +107,23 @@ impl LiveTableError {
                     "Move part of it into a function that takes the row, or compare with a list: status IN ('new', 'paid').",
                 );
             }
+            Unfit::TooManyCopies => {
+                return Self::misdeclared(
+                    Why::TooComplex,
+                    Key::Filter,
+                    Some(filter),
+                    "makes Postgres copy parts of it too often: BETWEEN, IN and .* copy what is before them, and multiply copies where they are nested",
+                    "Name what is before them by a function of the row, or compare by >=, <= and = ANY (ARRAY[...]).",
+                );
+            }
+            Unfit::Query => (
+                "contains a subquery",
+                "Use only columns of the row, or a function that takes the row and does the query.",
+            ),
+            Unfit::Role => (
+                "has a constant of type regrole, on which no watch can depend",
+                "Compare names of roles, which are texts: current_user = 'app', or owner::text = 'app' for a column of type regrole. A role that is renamed is not followed.",
+            ),
             Unfit::Inexact => (
                 "calls a function or an operator whose parameters are of other types than its arguments, so that another one of its name could take its place",
                 "Pass all arguments, in their order and of exactly the types of the parameters. Instead of a polymorphic function, use one for the type.",

@@ -65,6 +65,57 @@ describe('a cast to text in a room', () => {
   }
 });
 
+// Some are read when rows come, for their domains' conditions run code: as the type reads them, all the same.
+describe('a literal in a filter', () => {
+  let live;
+
+  before(async () => {
+    live = await startLive({ name: 'casts-literals', clients: { all: ['all'] } });
+    await live.admin.query('GRANT SELECT ON sio_watches TO app');
+  });
+
+  after(() => live?.close());
+  beforeEach(() => live.reset());
+
+  const LITERALS = {
+    'a row': ['pair', '(1,"it is \\\\ b")', '(5,x)'],
+    'a domain over a row': ['known', '(1,b)', '(5,x)', 'pair'],
+    'an array of a domain': ['small[]', '{1,NULL}', '{5}'],
+    'an array of rows': ['pair[]', '{"(1,b)"}', '{"(5,x)"}'],
+    'a domain over an array': ['list', '{1}', '{5}', 'small[]'],
+    'a range': ['span', '[1,3)', '[5,6)'],
+    'a multirange': ['spans', '{[1,3)}', '{[5,6)}'],
+    'a domain over a range': ['age', '[1,3)', '[5,6)', 'span'],
+    'an enum': ['mood', 'sad', 'glad'],
+  };
+  const DEFINE = `CREATE DOMAIN small AS int CHECK (VALUE < 100); CREATE TYPE pair AS (a small, b text); CREATE DOMAIN known AS pair CHECK ((VALUE).a < 10);
+    CREATE DOMAIN list AS small[] CHECK (cardinality(VALUE) < 10); CREATE TYPE span AS RANGE (subtype = small, multirange_type_name = spans);
+    CREATE DOMAIN age AS span CHECK (lower(VALUE) < 10); CREATE TYPE mood AS ENUM ('sad', 'glad')`;
+
+  for (const [what, [type, literal, other, base = type]] of Object.entries(LITERALS)) {
+    for (const by of ['sio_watch', 'CREATE TRIGGER']) {
+      it(`is read as its type reads it, whatever casts from text there are, also once a column is renamed: ${what}, by ${by}`, async () => {
+        await live.app.query(`${DEFINE}; CREATE TABLE t (id int PRIMARY KEY, v ${type});
+          CREATE FUNCTION other(text) RETURNS ${base} IMMUTABLE LANGUAGE sql AS $$SELECT '${other}'::shop.${base}$$; CREATE CAST (text AS ${base}) WITH FUNCTION other(text)`);
+        const filter = `v = '${literal}'::shop.${type}`;
+        if (by === 'sio_watch') await live.app.query({ text: `SELECT sio_watch('t', '{all}', columns => '{id}', filter => $1, name => 'live')`, values: [filter] });
+        else await live.app.query(rowTrigger('t', 'INSERT', ['room=all', 'columns=id', `filter=${filter}`, 'watch=live']));
+        const texts = [];
+        for (const [number, rename] of ['SELECT', 'ALTER TABLE t RENAME v TO w', 'ALTER TABLE t RENAME w TO v', 'ALTER TABLE t RENAME v TO w', 'ALTER TABLE t RENAME w TO v'].entries()) {
+          await live.app.query(rename);
+          await live.app.query(`INSERT INTO t VALUES (${2 * number}, '${literal}'), (${2 * number + 1}, '${other}')`);
+          assert.deepEqual((await live.sent()).map(({ args: [{ id }] }) => id), [2 * number], rename);
+          await live.app.query('SELECT sio_check()');
+          texts.push((await live.app.query('SELECT filter FROM sio_watches')).rows[0].filter);
+        }
+        assert.equal(texts[3], texts[1]);
+        assert.equal(texts[4], texts[2]);
+        assert.ok(texts[4].includes(`::shop.${type})`), texts[4]);
+      });
+    }
+  }
+});
+
 for (const encoding of ['UTF8', 'LATIN1']) {
   describe(`what a cast to text raises, in a database of ${encoding},`, () => {
     let cluster, live;

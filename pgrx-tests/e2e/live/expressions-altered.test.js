@@ -120,7 +120,8 @@ describe('what a watch computes', () => {
   describe('is protected by Postgres, as what a view refers to:', () => {
     const FUNCTIONS = `CREATE FUNCTION room_of(o orders) RETURNS text LANGUAGE sql AS $$ SELECT 'customer:' || o.customer_id $$;
       CREATE FUNCTION seen(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = seen);
-      CREATE DOMAIN short AS text`;
+      CREATE DOMAIN short AS text; CREATE DOMAIN count AS int; CREATE FUNCTION number(mood) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+      CREATE CAST (mood AS int) WITH FUNCTION number(mood); CREATE CAST (mood AS interval) WITH INOUT AS IMPLICIT`;
 
     for (const [what, parameters, drop] of [
       ['a function that names a room', `ARRAY['\${room_of()}']`, 'FUNCTION room_of(orders)'],
@@ -129,6 +130,10 @@ describe('what a watch computes', () => {
       ['a function in a filter', `'{staff}', filter => 'seen(status)'`, 'FUNCTION seen(text)'],
       ['an operator in a filter', `'{staff}', filter => '### status'`, 'OPERATOR ### (NONE, text)'],
       ['a type in a filter', `'{staff}', filter => 'status::short IS NOT NULL'`, 'DOMAIN short'],
+      ['a cast in a filter', `'{staff}', filter => 'mood::int > 0'`, 'CAST (mood AS int)'],
+      ['a cast to a domain', `'{staff}', filter => 'mood::count > 0'`, 'CAST (mood AS int)'],
+      ['a cast of an array\'s elements', `'{staff}', filter => $$ARRAY[mood]::int[] = '{1}'$$`, 'CAST (mood AS int)'],
+      ['a cast by the types\' texts, which is not written', `'{staff}', filter => 'now() - mood < now()'`, 'CAST (mood AS interval)'],
     ]) {
       for (const level of ['row', 'statement']) {
         it(`${what}, at ${level} level`, async () => {
@@ -142,6 +147,20 @@ describe('what a watch computes', () => {
         });
       }
     }
+
+    it('a cast that changes nothing', async () => {
+      await live.admin.query(`CREATE TYPE shop.num; CREATE FUNCTION shop.num_in(cstring) RETURNS shop.num IMMUTABLE STRICT LANGUAGE internal AS 'int4in';
+        CREATE FUNCTION shop.num_out(shop.num) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'int4out'; CREATE TYPE shop.num (INPUT = shop.num_in, OUTPUT = shop.num_out, LIKE = int4);
+        CREATE CAST (shop.num AS int) WITHOUT FUNCTION; CREATE CAST (int AS shop.num) WITHOUT FUNCTION`);
+      await works('CREATE DOMAIN count AS int; CREATE TABLE orders (id int PRIMARY KEY, n num)');
+      for (const filter of ['n::int > 0', 'n::count > 0', 'ARRAY[n]::int[] = \'{1}\'']) {
+        await live.watch(`'{staff}', filter => $$${filter}$$`);
+        await refused(live.admin, 'DROP CAST (shop.num AS int)', '2BP01', { says: 'depend' });
+        await live.admin.query('DROP CAST (int AS shop.num); CREATE CAST (int AS shop.num) WITHOUT FUNCTION');
+      }
+      await live.admin.query('DROP CAST (shop.num AS int) CASCADE');
+      assert.deepEqual(await live.triggerNames(), []);
+    });
 
     it('but not what a watch no longer refers to', async () => {
       await works(`${ORDERS}; ${FUNCTIONS}; SELECT sio_watch('orders', ARRAY['\${room_of()}'], filter => 'seen(status)'); SELECT sio_watch('orders', '{staff}')`);

@@ -18,6 +18,7 @@ describe('the text of a filter', () => {
 
   before(async () => {
     live = await startLive({ name: 'live-filter-text', clients: { staff: ['staff'] } });
+    await live.admin.query('GRANT SELECT ON sio_watches TO app');
   });
 
   after(async () => live?.close());
@@ -109,6 +110,49 @@ describe('the text of a filter', () => {
     // Each level that an ERROR passes must not cost what depends on the depth.
     for (const depth of [1500, 4000]) {
       await live.app.query(`SELECT sio_watch('notes', '{staff}', filter => 'id = ' || repeat('1 + ', ${depth}) || '1')`).catch(({ code }) => assert.equal(code, '54001'));
+    }
+  });
+
+  // Short texts, of which Postgres's parser makes twice as much with each level, or more.
+  for (const [what, levels, innermost, around, condition = (value) => value] of [
+    ['BETWEEN', 14, 'b', (inner) => `(${inner} BETWEEN false AND true)`],
+    ['NOT BETWEEN', 14, 'b', (inner) => `(${inner} NOT BETWEEN false AND true)`],
+    ['BETWEEN SYMMETRIC', 8, 'b', (inner) => `(${inner} BETWEEN SYMMETRIC false AND true)`],
+    ['NOT BETWEEN SYMMETRIC, within its bounds', 14, 'b', (inner) => `(b NOT BETWEEN SYMMETRIC ${inner} AND true)`],
+    ['IN', 14, 'b', (inner) => `(${inner} IN (b, NOT b))`],
+    ['NOT IN, with one item', 300, 'b', (inner) => `(${inner} NOT IN (b))`],
+    ['IN, of arrays and constants', 14, 'b', (inner) => `(ARRAY[${inner}] IN ('{t}', '{f}'))`],
+    ['.*', 10, 'p', (inner) => `ROW((${inner}).*)::shop.two`, (value) => `${value} IS NOT NULL`],
+    ['.* of a table with many columns', 60, 'b', (inner) => `ROW(new.*) IS NOT NULL AND ${inner}`],
+  ]) {
+    it(`is refused where Postgres would copy too much of it: ${what}`, async () => {
+      const columns = Array.from({ length: 200 }, (_, index) => `c${index} int`);
+      await live.app.query(`CREATE TYPE two AS (x int, y int); CREATE TABLE wide (id int PRIMARY KEY, b boolean, p two, ${columns})`);
+      const [deep, flat] = [levels, 1].map((count) => condition(Array(count).fill(around).reduce((inner, next) => next(inner), innermost)));
+      const quoted = deep.replaceAll(`'`, `''`);
+      await refused(live.app, `SELECT sio_watch('wide', '{staff}', filter => '${quoted}')`, '54001', { says: ['parameter "filter"', 'BETWEEN'], hint: /function of the row/ });
+      await live.app.query(rowTrigger('wide', 'INSERT', ['room=staff', `filter=${deep}`]));
+      await refused(live.app, 'INSERT INTO wide VALUES (1)', '54001', { says: ['trigger "live"', 'BETWEEN'] });
+      await refused(live.admin, 'SELECT sio_check()', '55000', { says: 'BETWEEN' });
+      await live.app.query(`DROP TRIGGER live ON wide; INSERT INTO wide VALUES (1, true)`);
+      await live.app.query({ text: `SELECT sio_watch('wide', '{staff}', filter => $1)`, values: [flat] });
+      await live.app.query(`UPDATE wide SET b = false`);
+    });
+  }
+
+  it('can have such copies where they are few, or written', async () => {
+    await live.app.query(NOTES);
+    const many = (count, each) => Array.from({ length: count }, (_, index) => each(index));
+    for (const filter of [
+      many(3000, (index) => `id BETWEEN ${index} AND ${index + 1}`).join(' OR '),
+      `lower(text) IN (${many(5000, (index) => `'t${index}'`)}) OR id IN (${many(5000, (index) => index + 1)})`,
+      `id IN (${many(400, (index) => `id + ${index}`)})`,
+      `(((id > 0) BETWEEN false AND true) BETWEEN SYMMETRIC true AND false) IN (id > 0, id < 0)`,
+    ]) {
+      await live.app.query({ text: `SELECT sio_watch('notes', '{staff}', columns => '{id}', filter => $1)`, values: [filter] });
+      await live.app.query(`SELECT sio_watch(table_name, rooms, columns => columns, filter => filter) FROM sio_watches`);
+      await live.app.query(`INSERT INTO notes VALUES (1, 'T1'); DELETE FROM notes`);
+      assert.deepEqual(await ids(), [1, 1], filter.slice(0, 100));
     }
   });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { rowTrigger, startLive, statementTriggers } from '../../harness/live.js';
+import { PG_MAJOR } from '../../harness/postgres.js';
 import { delivered, PRELOAD } from '../../harness/queue.js';
 import { refused } from '../../harness/refusals.js';
 
@@ -132,6 +133,8 @@ describe('the parameter filter', () => {
       ['true, false', '22023', 'filter'], ['true AS x', '22023', 'filter'], ['true x', '22023', 'filter'], ['true; SELECT true', '22023', 'filter'],
       ['true FROM orders', '22023', 'filter'], ['true WHERE true', '22023', 'filter'], ['true UNION SELECT false', '22023', 'filter'],
       ['DISTINCT true', '22023', 'filter'], ['true LIMIT 1', '22023', 'filter'], ['true ORDER BY 1', '22023', 'filter'],
+      [`'app'::regrole IS NOT NULL`, '22023', 'regrole'], [`current_user::regrole = ANY ('{app,postgres}'::regrole[])`, '22023', 'regrole'],
+      ...(PG_MAJOR >= 16 ? [['JSON_ARRAY(SELECT id FROM orders) IS NOT NULL', '22023', 'subquery']] : []),
       ['ctid IS NOT NULL', '22023', 'system column'], ['tableoid = 1', '22023', 'system column'],
     ]) {
       await refused(live.app, `SELECT sio_watch('orders', '{staff}', filter => $f$${filter}$f$)`, code, { says: ['parameter "filter"', says] });
@@ -185,6 +188,25 @@ describe('the parameter filter', () => {
     assert.deepEqual((await live.sent()).map(({ args: [{ id }] }) => id), [2]);
     await live.app.query(`DROP TRIGGER live ON orders; ${statementTriggers('orders', 'UPDATE', ['filter=true'], { referencing: 'REFERENCING NEW TABLE AS n' })}`);
     await refused(live.app, 'UPDATE orders SET id = id', '39P01', { says: 'OLD TABLE', hint: /filter/ });
+  });
+
+  it('is refused in a trigger as a watch is: what no watch can depend on, and parameters of any number', async () => {
+    await live.app.query(ORDERS);
+    for (const [filter, code, says] of [
+      [`current_user::regrole = 'app'::regrole`, '22023', 'regrole'], [`'{app}'::regrole[] IS NOT NULL`, '22023', 'regrole'],
+      ['id = $1', '42P02', 'parameter'],
+      // -1, as Postgres 15 reads it.
+      [`$4294967295 = 'x'`, PG_MAJOR >= 18 ? '42601' : '42P02', 'parameter'],
+    ]) {
+      await live.app.query(`DROP TRIGGER IF EXISTS live ON orders; ${rowTrigger('orders', 'INSERT', ['room=staff', `filter=${filter}`])}`);
+      await refused(live.app, 'INSERT INTO orders VALUES (1)', code, { says: ['trigger "live" of table "shop.orders": argument "filter', says].map((part) => new RegExp(part)) });
+    }
+    for (const filter of [`current_user = 'app'`, `current_user::regrole::text = 'app'`, `current_user::regrole::oid > 0`]) {
+      await live.app.query(`DROP TRIGGER live ON orders`);
+      await live.watch(`rooms => '{staff}', filter => $$${filter}$$`);
+      await live.app.query(`INSERT INTO orders VALUES (1); DELETE FROM orders; DROP TRIGGER sio_watch ON orders; ${rowTrigger('orders', 'INSERT', ['room=staff'])}`);
+      assert.equal((await live.sent()).length, 2, filter);
+    }
   });
 
   it('names the trigger when the table has changed under it', async () => {

@@ -127,8 +127,9 @@ describe('who renames something', () => {
       await evil.query(`CREATE TYPE evil.kind AS (of regclass); CREATE TABLE evil.t (id int);
         SELECT sio_watch('evil.t', '{r}', filter => $$ ('(shop.orders)'::evil.kind).of IS NOT NULL $$)`);
       await victim.query('ALTER TABLE shop.orders RENAME TO sales');
-      await admin.query('ALTER TABLE shop.sales RENAME TO orders');
-      assert.equal(notices.length, 2);
+      // What has failed since then is no reason for another.
+      await admin.query('ALTER TABLE shop.sales RENAME TO customers');
+      assert.equal(notices.length, 1);
       assert.match(notices[0], /^watch "sio_watch" of table "evil\.t" could not follow the new name of "shop\.orders": a literal in its filter may name "orders"/);
     });
   });

@@ -18,7 +18,7 @@ impl Patience {
     }
 
     /// Runs `work` for a trigger. If its table isn't `owner`'s, whose things are altered, locks are waited for no longer than that; then it
-    /// fails. Other ERRORs are raised.
+    /// fails. Any other ERROR is raised.
     pub fn with<R>(
         &mut self,
         watched: &Watched,

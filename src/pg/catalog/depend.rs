@@ -14,6 +14,9 @@ const REFERENCED: u32 = 5;
 const REFERENCED_PART: u32 = 6;
 const KIND: u32 = 7;
 
+/// `pg_cast` (`src/include/catalog/pg_cast.h`).
+const PG_CAST: u32 = 2605;
+
 /// The trigger, as an address.
 fn address(trigger: pg_sys::Oid) -> pg_sys::ObjectAddress {
     pg_sys::ObjectAddress {
@@ -79,6 +82,27 @@ pub(in crate::pg) unsafe fn on_expression(
         );
         pg_sys::CommandCounterIncrement();
     }
+}
+
+/// Makes a trigger depend on casts. `casts`: rows of `pg_cast`.
+pub fn on_casts(trigger: pg_sys::Oid, casts: &[pg_sys::Oid]) {
+    for cast in casts {
+        let cast = pg_sys::ObjectAddress {
+            classId: pg_sys::Oid::from_u32(PG_CAST),
+            objectId: *cast,
+            objectSubId: 0,
+        };
+        // SAFETY: both are there.
+        unsafe {
+            pg_sys::recordDependencyOn(
+                &address(trigger),
+                &cast,
+                pg_sys::DependencyType::DEPENDENCY_NORMAL,
+            );
+        }
+    }
+    // SAFETY: as for functions.
+    unsafe { pg_sys::CommandCounterIncrement() };
 }
 
 /// Whether a trigger depends on the function.

@@ -2,38 +2,13 @@
 //!
 //! Postgres's parser reads a literal as soon as it knows its type, and whoever looks at a trigger parses what somebody else has
 //! written. Types that users can make have input functions of Postgres's, which run nothing else: but for arrays, rows and ranges,
-//! which may contain domains, whose conditions call functions of users. A literal of such a type becomes a text, which is converted
-//! when the expression is evaluated. (Functions for the text or the canonical form of a type are a superuser's to choose.)
+//! which may contain domains, whose conditions call functions of users. A literal of such a type stays one of no type, which is
+//! converted when the expression is evaluated. (Functions for the text or the canonical form of a type are a superuser's to choose.)
 
+use crate::pg::table::expression::raw;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
-
-/// As in `src/include/nodes/nodeFuncs.h`. Without pgrx's guard, for they call back as deep as the expression is: with one at each
-/// level, an ERROR would be raised anew at each.
-mod raw {
-    use pgrx::pg_sys::Node;
-    use std::ffi::c_void;
-
-    pub type Walker = unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> bool;
-    pub type Mutator = unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> *mut Node;
-
-    unsafe extern "C-unwind" {
-        #[cfg_attr(not(feature = "pg15"), link_name = "raw_expression_tree_walker_impl")]
-        pub fn raw_expression_tree_walker(
-            node: *mut Node,
-            walker: Walker,
-            context: *mut c_void,
-        ) -> bool;
-
-        #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_mutator_impl")]
-        pub fn expression_tree_mutator(
-            node: *mut Node,
-            mutator: Mutator,
-            context: *mut c_void,
-        ) -> *mut Node;
-    }
-}
 
 /// The string literals of an expression that is being parsed. Parameters stand for them meanwhile, which Postgres lets us type.
 #[derive(Debug, Default)]
@@ -111,10 +86,17 @@ unsafe extern "C-unwind" fn take_out(node: *mut pg_sys::Node, literals: *mut c_v
             return false;
         }
         let list = literals.cast::<Literals>();
+        if (*node).type_ == pg_sys::NodeTag::T_ParamRef {
+            // One that is written can be negative: `$4294967295` is read as -1 (src/backend/parser/scan.l of Postgres 15). That of
+            // number 0 is refused.
+            let number = &raw mut (*node.cast::<pg_sys::ParamRef>()).number;
+            *number = (*number).max(0);
+            return false;
+        }
         if let Some(literal) = string(node) {
             let location = literal.1;
             (*list).texts.push(literal);
-            // The numbers that are written are positive.
+            // No number that is written is negative from here on.
             let number = -((*list).texts.len() as c_int);
             *node.cast::<pg_sys::ParamRef>() = pg_sys::ParamRef {
                 type_: pg_sys::NodeTag::T_ParamRef,
@@ -237,20 +219,27 @@ unsafe extern "C-unwind" fn typed(
                 location,
             );
         }
-        let text = pg_sys::coerce_type(
+        // By the type's input function, as a literal is, and not by a cast that somebody has made from text. Its argument is the
+        // literal itself, so that Postgres writes it as one (`get_coercion_expr` in src/backend/utils/adt/ruleutils.c).
+        let base = pg_sys::getBaseType(type_oid);
+        let is_domain = base != type_oid;
+        let converted =
+            pg_sys::palloc0(size_of::<pg_sys::CoerceViaIO>()).cast::<pg_sys::CoerceViaIO>();
+        (*converted).xpr.type_ = pg_sys::NodeTag::T_CoerceViaIO;
+        (*converted).arg = literal.cast();
+        (*converted).resulttype = base;
+        (*converted).coerceformat = match is_domain {
+            true => Form::COERCE_IMPLICIT_CAST,
+            false => Form::COERCE_EXPLICIT_CAST,
+        };
+        (*converted).location = location;
+        if !is_domain {
+            return converted.cast();
+        }
+        pg_sys::coerce_type(
             state,
-            literal,
-            of_unknown,
-            pg_sys::TEXTOID,
-            -1,
-            Context::COERCION_EXPLICIT,
-            Form::COERCE_EXPLICIT_CAST,
-            location,
-        );
-        pg_sys::coerce_to_target_type(
-            state,
-            text,
-            pg_sys::TEXTOID,
+            converted.cast(),
+            base,
             type_oid,
             modifier,
             Context::COERCION_EXPLICIT,

@@ -5,13 +5,16 @@
 //! another statement never enters it twice, and EXECUTE is checked for who changes the table. A [`View`] is a row together
 //! with what its expressions give; [`Computed`] copies that.
 
+mod casts;
 mod computed;
+mod copies;
 mod evaluator;
 mod exact;
 mod literals;
 mod nodes;
 mod parse;
 mod pinned;
+mod raw;
 mod reads;
 mod tree;
 mod view;

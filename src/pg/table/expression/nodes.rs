@@ -1,25 +1,8 @@
 //! The nodes of an expression.
 
+use crate::pg::table::expression::raw;
 use pgrx::pg_sys;
 use std::ffi::c_void;
-
-/// As in `src/include/nodes/nodeFuncs.h`. Without pgrx's guard, for it calls back as deep as the expression is: with one at each
-/// level, an ERROR would be raised anew at each.
-mod raw {
-    use pgrx::pg_sys::Node;
-    use std::ffi::c_void;
-
-    pub type Walker = unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> bool;
-
-    unsafe extern "C-unwind" {
-        #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
-        pub fn expression_tree_walker(
-            node: *mut Node,
-            walker: Walker,
-            context: *mut c_void,
-        ) -> bool;
-    }
-}
 
 /// How deep an expression is: 1 if nothing is below its first node. One that is too deep for the stack is an ERROR.
 ///

@@ -4,6 +4,7 @@ use crate::pg::call::foreign_code;
 use crate::pg::memory::Memory;
 use crate::pg::table::attributes;
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::copies;
 use crate::pg::table::expression::exact::{called, is_exact};
 use crate::pg::table::expression::literals::Literals;
 use crate::pg::table::expression::nodes;
@@ -37,7 +38,7 @@ pub fn condition(
             // SAFETY: the relation is open, and what is parsed is an expression over its rows.
             with_pinned(|| unsafe {
                 let relation = source.declared_on.relation();
-                let node = parse(text, relation, None, Reading::Deferred)?;
+                let node = parse(text, relation, Reading::Deferred)?;
                 Ok(Expression {
                     node: keep(node, source, memory),
                     type_oid: pg_sys::exprType(node),
@@ -60,14 +61,14 @@ pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<C
             // SAFETY: as above.
             unsafe {
                 let relation = source.declared_on.relation();
-                let node = parse(text, relation, None, Reading::AtOnce)?;
+                let node = parse(text, relation, Reading::AtOnce)?;
                 if !is_exact(node) {
                     return Err(Unfit::Inexact);
                 }
                 with_pinned(|| {
                     let text = write(node, source.declared_on);
                     // Some forms name no operator that could be qualified: IS DISTINCT FROM, NULLIF, CASE, rows.
-                    let read = parse(&text, relation, None, Reading::Deferred)?;
+                    let read = parse(&text, relation, Reading::Deferred)?;
                     match called(node) == called(read) {
                         true => Ok(text),
                         false => Err(Unfit::Unqualifiable),
@@ -102,7 +103,7 @@ impl Expression {
                 // SAFETY: as above.
                 with_pinned(|| unsafe {
                     let text = write(self.node, table);
-                    let read = parse(&text, table.relation(), None, Reading::Deferred)?;
+                    let read = parse(&text, table.relation(), Reading::Deferred)?;
                     match called(self.node) == called(read) {
                         true => Ok(text),
                         false => Err(Unfit::Unqualifiable),
@@ -158,14 +159,11 @@ enum Reading {
     Deferred,
 }
 
-/// `renamed`: another name that the text has for a column, and the one that the column has.
-///
 /// # Safety
 /// The relation is open and locked.
 unsafe fn parse(
     text: &CStr,
     relation: pg_sys::Relation,
-    renamed: Option<(&CStr, &CStr)>,
     literals: Reading,
 ) -> Result<*mut pg_sys::Node, Unfit> {
     // A comment may be at its end.
@@ -179,6 +177,7 @@ unsafe fn parse(
             pg_sys::RawParseMode::RAW_PARSE_DEFAULT,
         ))
         .ok_or(Unfit::NotOne)?;
+        copies::check(written, relation)?;
         let state = pg_sys::make_parsestate(ptr::null_mut());
         let mut deferred = match literals {
             Reading::AtOnce => None,
@@ -191,7 +190,7 @@ unsafe fn parse(
             state,
             relation,
             pg_sys::AccessShareLock as i32,
-            renamed.map_or(ptr::null_mut(), |renamed| alias(relation, renamed)),
+            ptr::null_mut(),
             false,
             true,
         );
@@ -224,29 +223,11 @@ unsafe fn parse(
         if nodes::depth(node) > MAX_DEPTH {
             return Err(Unfit::TooDeep);
         }
+        if nodes::of(node).into_iter().any(|node| is_role(node)) {
+            return Err(Unfit::Role);
+        }
         check_columns(node, relation)?;
         Ok(node)
-    }
-}
-
-/// What a relation and its columns are called where one of them has its old name.
-///
-/// # Safety
-/// The relation is open.
-unsafe fn alias(relation: pg_sys::Relation, (from, to): (&CStr, &CStr)) -> *mut pg_sys::Alias {
-    let mut names = ptr::null_mut();
-    // SAFETY: as the caller says; copies of C strings in a list of the current memory context. Dropped columns are left out, as
-    // `buildRelationAliases` in src/backend/parser/parse_relation.c expects it.
-    unsafe {
-        for column in attributes::of((*relation).rd_att) {
-            if !column.attisdropped {
-                let name = attributes::name(column);
-                let name = if name == to { from } else { name };
-                let name = pg_sys::makeString(pg_sys::pstrdup(name.as_ptr()));
-                names = pg_sys::lappend(names, name.cast());
-            }
-        }
-        pg_sys::makeAlias((*(*relation).rd_rel).relname.data.as_ptr(), names)
     }
 }
 
@@ -308,6 +289,22 @@ unsafe fn only<T>(list: *mut pg_sys::List) -> Option<*mut T> {
     // SAFETY: as the caller says.
     let list = unsafe { PgList::<T>::from_pg(list) };
     list.head().filter(|_| list.len() == 1)
+}
+
+/// Whether it is a constant of type `regrole`, or an array of them: `find_expr_references_walker` in
+/// src/backend/catalog/dependency.c refuses the former, and the whole expression with it.
+///
+/// # Safety
+/// A node of an expression.
+unsafe fn is_role(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: as the caller says; a node tells its type.
+    unsafe {
+        (*node).type_ == pg_sys::NodeTag::T_Const
+            && matches!(
+                (*node.cast::<pg_sys::Const>()).consttype,
+                pg_sys::REGROLEOID | pg_sys::REGROLEARRAYOID
+            )
+    }
 }
 
 /// Refuses what a trigger's row doesn't have.

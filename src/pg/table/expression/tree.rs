@@ -3,6 +3,7 @@
 use crate::pg::catalog::{RowFunction, depend};
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::Table;
+use crate::pg::table::expression::casts;
 use pgrx::pg_sys;
 
 /// An expression over a table's row, that nobody has planned yet: what functions are inlined, and what of it is constant,
@@ -35,6 +36,12 @@ pub enum Unfit {
     Unqualifiable,
     /// It is nested deeper than [`MAX_DEPTH`].
     TooDeep,
+    /// Postgres's parser would copy parts of it too often: what is before BETWEEN, IN and `.*`, within such again.
+    TooManyCopies,
+    /// It has a query that Postgres's parser would refuse only after it has parsed it.
+    Query,
+    /// It has a constant of type `regrole`, on which Postgres lets nothing depend.
+    Role,
     /// It calls a function or an operator in a way in which others of that name could take its place.
     Inexact,
 }
@@ -86,10 +93,13 @@ impl Expression {
         expression
     }
 
-    /// Makes a trigger depend on what the expression refers to, but for columns.
+    /// Makes a trigger depend on what the expression refers to, casts included, but for columns.
     pub fn record_dependencies(&self, trigger: pg_sys::Oid, table: &Table<'_>) {
         // SAFETY: an expression over rows of the table, as it was read.
-        unsafe { depend::on_expression(trigger, table.oid(), self.node) };
+        unsafe {
+            depend::on_expression(trigger, table.oid(), self.node);
+            depend::on_casts(trigger, &casts::of_users(self.node));
+        }
     }
 
     /// A column of `source.rows_of`.
