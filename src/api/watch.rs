@@ -165,7 +165,7 @@ impl<'a> Wanted<'a> {
             watch.argument(Key::Room, room);
         }
         watch.argument(Key::Event, &params::text(event, "event")?);
-        watch.argument(Key::Ns, &params::text(ns, "ns")?);
+        watch.argument(Key::Ns, &params::namespace(ns)?);
         watch.argument(Key::Payload, &params::text(payload, "payload")?);
         if let Some(columns) = names(columns, "columns")? {
             watch.columns(Key::Columns, &listed(&columns, as_listed));

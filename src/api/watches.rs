@@ -6,6 +6,7 @@ use crate::pg::encoding;
 use crate::pg::process::alloc;
 use pgrx::prelude::*;
 use socketio_emitter_declaration::{MAX_ARGUMENTS, Summary};
+use socketio_emitter_protocol::namespace;
 
 /// What `sio_watches` shows of a trigger: its arguments as `pg_trigger.tgargs` (`bytea`) holds them, taken apart. Returns
 /// one row, or none for NULL.
@@ -50,7 +51,7 @@ fn _sio_declaration_of_0_5(
     let everyone = summary.rooms.is_empty();
     TableIterator::once((
         summary.name.map(shown),
-        shown(summary.ns),
+        shown(&namespace(summary.ns)),
         summary.rooms.into_iter().map(shown).collect(),
         shown(summary.event),
         shown(summary.payload),

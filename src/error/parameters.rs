@@ -82,8 +82,8 @@ impl ParameterError {
                 Code::ERRCODE_NULL_VALUE_NOT_ALLOWED,
                 format!("parameter \"{parameter}\" must not contain nulls, but element {element} is null"),
                 (parameter == "rooms").then(|| {
-                    "To ignore null rooms, use array_remove(rooms, NULL), and do not emit if no room remains: \
-                     an empty list reaches every client."
+                    "To ignore null rooms, use array_remove(rooms, NULL), and make no call if no room remains: \
+                     an empty list means every client."
                         .to_owned()
                 }),
             ),

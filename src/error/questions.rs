@@ -37,7 +37,7 @@ impl QuestionError {
             Self::NotAsked => (
                 Code::ERRCODE_SYSTEM_ERROR,
                 "question to the Socket.IO servers could not be sent within the timeout".to_owned(),
-                Some("Notifying transactions of the server commit one at a time: one of them may take long to commit. Try a longer timeout.".to_owned()),
+                Some("Transactions that notify commit one at a time in the whole Postgres server: one of them may take long to commit. Try a longer timeout.".to_owned()),
             ),
             Self::TooMany { max } => (
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -47,7 +47,7 @@ impl QuestionError {
             Self::NoWorker => (
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                 "could not start a background worker to ask the Socket.IO servers".to_owned(),
-                Some("Raise max_worker_processes, which needs a restart of the server.".to_owned()),
+                Some("Raise max_worker_processes, which needs a restart of Postgres.".to_owned()),
             ),
             Self::Failed { message } => (
                 Code::ERRCODE_SYSTEM_ERROR,
@@ -57,7 +57,7 @@ impl QuestionError {
             Self::WorkerEnded => (
                 Code::ERRCODE_SYSTEM_ERROR,
                 "background worker that asks the Socket.IO servers has ended unexpectedly".to_owned(),
-                Some("See the server's log.".to_owned()),
+                Some("See Postgres's log.".to_owned()),
             ),
         };
         Description {

@@ -48,7 +48,7 @@ impl SchemaError {
                 Code::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
                 format!("cannot drop {what} because {dependent} depends on it"),
                 Some(format!(
-                    "Declare it anew without that, drop it ({way_out}), or use CASCADE, which drops it, too."
+                    "Declare the watch again without it, drop the watch ({way_out}), or use CASCADE, which drops it, too."
                 )),
             ),
             Self::Altered {
@@ -60,7 +60,7 @@ impl SchemaError {
                 Code::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
                 format!("cannot alter {what} because {dependent} depends on it: {problem}"),
                 Some(format!(
-                    "Declare it anew without that, or drop it ({way_out})."
+                    "Declare the watch again without it, or drop the watch ({way_out})."
                 )),
             ),
             Self::Broken {

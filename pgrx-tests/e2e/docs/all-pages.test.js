@@ -15,7 +15,7 @@ const READMES = ['README.md', 'client/README.md', 'demo/README.md', 'pgrx-tests/
 
 /** Pages for those who work on the extension: their commands, and where each is run. */
 const FOR_DEVELOPERS = {
-  'docs/ARCHITECTURE.md': [[/^[a-z]/, 'scripts/lint-rooms', /```rooms/]],
+  'docs/ARCHITECTURE.md': [[/^[a-z]/, 'scripts/lint-layers', /```layers/]],
   'pgrx-tests/README.md': [
     [/^make test FILE=\S+ +#/, 'scripts/test', /find_files "\$name"/],
     [/^make test FILE=live\/rows PROFILE=dev/, 'Makefile', /PROFILE="\$\(PROFILE\)" scripts\/test \$\(FILE\)/],
