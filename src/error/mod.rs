@@ -64,6 +64,11 @@ impl Error {
             .report(PgLogLevel::NOTICE);
     }
 
+    /// Tells of it, and goes on.
+    pub fn warn(self) {
+        ErrorReport::from(self).report(PgLogLevel::WARNING);
+    }
+
     fn describe(self) -> Description {
         match self {
             Self::Parameter(error) => error.describe(),

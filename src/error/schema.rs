@@ -26,6 +26,17 @@ pub enum SchemaError {
         /// The statement that drops the watch.
         way_out: String,
     },
+    /// The same where the watch is another's than who has made the change: the change stays.
+    Unfollowed {
+        /// As of [`SchemaError::Altered`].
+        what: String,
+        /// As of [`SchemaError::Altered`].
+        dependent: String,
+        /// As of [`SchemaError::Altered`].
+        problem: String,
+        /// As of [`SchemaError::Altered`].
+        way_out: String,
+    },
     /// A watch that doesn't fit its table: all changes that fire it fail.
     Broken {
         /// `watch "sio_watch" of table "shop.orders"`.
@@ -61,6 +72,18 @@ impl SchemaError {
                 format!("cannot alter {what} because {dependent} depends on it: {problem}"),
                 Some(format!(
                     "Declare the watch again without it, or drop the watch ({way_out})."
+                )),
+            ),
+            Self::Unfollowed {
+                what,
+                dependent,
+                problem,
+                way_out,
+            } => (
+                Code::ERRCODE_WARNING,
+                format!("{dependent} could not follow the new {what}: {problem}"),
+                Some(format!(
+                    "Changes of its table fail until its owner declares the watch again, or drops it ({way_out})."
                 )),
             ),
             Self::Broken {

@@ -17,7 +17,6 @@ mod function;
 mod given;
 mod identifier;
 mod list;
-mod qualified;
 mod rename;
 mod summary;
 mod template;
@@ -30,7 +29,8 @@ pub use error::DeclarationError;
 pub use function::FunctionName;
 pub use given::{DEFAULT_BATCH, Key, MAX_ARGUMENTS, MAX_ROOMS};
 pub use list::{Listed, write as write_columns};
-pub use qualified::{QualifiedName, Requalified, requalify};
-pub use rename::{filter, may_name, names_column, rename_column, rename_functions, with_filter};
+pub use rename::{
+    filter, has_in_literal, may_name, names_column, rename_column, rename_functions, with_filter,
+};
 pub use summary::Summary;
 pub use template::{Part, Template};

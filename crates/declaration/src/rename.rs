@@ -64,6 +64,23 @@ pub fn may_name(condition: &str, column: &str) -> bool {
     false
 }
 
+/// Whether a text in quotes, within a condition, has these characters in it. Of a name that is written in another way within quotes, it
+/// is assumed.
+pub fn has_in_literal(condition: &str, name: &str) -> bool {
+    let is_escaped = name.contains(['\'', '"', '\\']);
+    let mut rest = condition;
+    // A doubled quote only makes two texts, or names, of one.
+    while let Some(at) = rest.find(['\'', '"']) {
+        let (quote, behind) = rest[at..].split_at(1);
+        let (quoted, behind) = behind.split_once(quote).unwrap_or((behind, ""));
+        if quote == "'" && (is_escaped || quoted.contains(name)) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
 /// The argument that [`filter`] reads.
 pub fn with_filter(condition: &str) -> String {
     format!("{}={condition}", Key::Filter)

@@ -1,81 +1,64 @@
-//! What is renamed is followed.
+//! A column that is renamed is followed.
 
 use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
-use crate::live_tables::schema::problem::tried;
+use crate::live_tables::schema::requalify::{arguments_now, requalified_elsewhere};
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
-use crate::pg::catalog::{self, depend, triggers};
-use crate::pg::ddl::with_heirs;
+use crate::pg::catalog::triggers;
+use crate::pg::ddl::{Requalification, with_heirs};
 use crate::pg::encoding;
-use crate::pg::table::definition::Table;
-use crate::pg::table::expression;
 use pgrx::pg_sys;
-use socketio_emitter_declaration::{filter, may_name, rename_column, with_filter};
-use std::ffi::{CStr, CString};
+use socketio_emitter_declaration::rename_column;
+use std::ffi::CStr;
 
-/// Gives the triggers of a table, and of those that inherit its columns, the column's new name. The tables are locked by
-/// the command that has renamed it.
+/// Gives the triggers of a table, and of those that inherit its columns, the column's new name, and those whose filters look into values
+/// of such a row. The tables are locked by the command that has renamed it.
 ///
 /// `from`, `to_name`: in the database's encoding. A name that has no form in UTF-8 is in no declaration that could be followed.
 pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to_name: &CStr) -> Result<(), Error> {
+    let Some(change) = Requalification::of_column(relation, from, to_name) else {
+        return Ok(());
+    };
     let (Ok(from), Ok(to)) = (
         encoding::to_utf8(from.to_bytes()),
         encoding::to_utf8(to_name.to_bytes()),
     ) else {
         return Ok(());
     };
-    for table in with_heirs(relation) {
-        for watched in Watched::of_table(table) {
-            rename(&watched, &from, &to)?;
-        }
-        if let Some(column) = catalog::column_number(table, to_name) {
-            check_others(table, column, &from)?;
+    let tables = with_heirs(relation);
+    for table in &tables {
+        for watched in Watched::of_table(*table) {
+            rename(&watched, &change, &from, &to)?;
         }
     }
-    Ok(())
+    requalified_elsewhere(&change, &tables)
 }
 
-/// Refuses that a part of a value was renamed that a filter of another table names: `(address).city`.
-fn check_others(relation: pg_sys::Oid, column: i16, from: &str) -> Result<(), Error> {
-    let others = depend::triggers_on_column(relation, column);
-    let other = others
-        .into_iter()
-        .filter_map(Watched::by_oid)
-        .find(|watched| watched.0.table != relation);
-    let Some(watched) = other else {
-        return Ok(());
-    };
-    let (part, whole) = match catalog::is_composite_type(relation) {
-        true => ("attribute", "type"),
-        false => ("column", "table"),
-    };
-    Err(SchemaError::Altered {
-        what: format!(
-            "name of {part} \"{from}\" of {whole} \"{}\"",
-            display_name(relation)
-        ),
-        dependent: watched.display_with_table(),
-        problem: "its filter names it".to_owned(),
-        way_out: watched.way_out(),
-    }
-    .into())
-}
-
-fn rename(watched: &Watched, from: &str, to: &str) -> Result<(), Error> {
+fn rename(watched: &Watched, change: &Requalification, from: &str, to: &str) -> Result<(), Error> {
     let Some(arguments) = &watched.0.arguments else {
         return Ok(());
     };
-    let mut is_renamed = false;
-    let renamed: Vec<Vec<u8>> = arguments
-        .iter()
+    let refused = |problem: String| SchemaError::Altered {
+        what: format!(
+            "name of column \"{from}\" of table \"{}\"",
+            display_name(watched.0.table)
+        ),
+        dependent: watched.display(),
+        problem,
+        way_out: watched.way_out(),
+    };
+    // A copy's original may be another's, but the command has locked both.
+    let in_filter = match watched.filter_may_name(from) {
+        true => arguments_now(watched, change).map_err(refused)?,
+        false => None,
+    };
+    let mut is_renamed = in_filter.is_some();
+    let renamed: Vec<Vec<u8>> = (in_filter.as_ref().unwrap_or(arguments).iter())
         .map(|argument| {
             let renamed = encoding::to_utf8(argument)
                 .ok()
-                .and_then(|argument| {
-                    rename_column(&argument, from, to)
-                        .or_else(|| rename_in_filter(watched, &argument, from, to))
-                })
+                .and_then(|argument| rename_column(&argument, from, to))
                 .and_then(|argument| encoding::from_utf8(argument.into_bytes()).ok());
             is_renamed |= renamed.is_some();
             renamed.unwrap_or_else(|| argument.clone())
@@ -89,39 +72,8 @@ fn rename(watched: &Watched, from: &str, to: &str) -> Result<(), Error> {
     if let Err(error) = read(&renamed)
         && read(arguments).is_ok()
     {
-        return Err(SchemaError::Altered {
-            what: format!(
-                "name of column \"{from}\" of table \"{}\"",
-                display_name(watched.0.table)
-            ),
-            dependent: watched.display(),
-            problem: error.told().0,
-            way_out: watched.way_out(),
-        }
-        .into());
+        return Err(refused(error.told().0).into());
     }
     triggers::set_arguments(&watched.0, &renamed);
     Ok(())
-}
-
-/// What can't be read with the old name is left as it is: it was wrong before. That the server lacks memory says nothing of it.
-fn rename_in_filter(watched: &Watched, argument: &str, from: &str, to: &str) -> Option<String> {
-    let text = filter(argument).filter(|text| may_name(text, from))?;
-    let (text, from, to) = (in_database(text)?, in_database(from)?, in_database(to)?);
-    let renamed = tried(watched, |watched| {
-        Table::with_shared(watched.declared_on(), |table| {
-            expression::with_renamed_column(&text, &from, &to, table).ok()
-        })
-    });
-    let renamed = match renamed {
-        Err(failure) if failure.is_out_of_memory() => failure.raise(),
-        renamed => renamed.ok()???,
-    };
-    let renamed = encoding::to_utf8(renamed.to_bytes()).ok()?;
-    let renamed = with_filter(&renamed);
-    (renamed != argument).then_some(renamed)
-}
-
-fn in_database(text: &str) -> Option<CString> {
-    CString::new(encoding::from_utf8(text.as_bytes().to_vec()).ok()?).ok()
 }

@@ -8,6 +8,7 @@
 
 mod depend;
 mod follow;
+mod meaning;
 mod problem;
 mod refuse;
 mod requalify;

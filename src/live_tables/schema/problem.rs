@@ -5,11 +5,13 @@ use crate::live_tables::declared::declaration;
 use crate::live_tables::plan::{Plan, Rows};
 use crate::live_tables::protocol::{missing_new_table, missing_old_table, not_after};
 use crate::live_tables::schema::watched::Watched;
+use crate::pg::catalog;
 use crate::pg::process::interrupt;
 use crate::pg::table::definition::Table;
 use crate::pg::table::expression::RowSource;
 use crate::pg::trigger::Operation;
 use crate::pg::xact::failure::{self, Failure};
+use crate::pg::xact::role::as_role;
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -53,12 +55,18 @@ fn found(watched: &Watched) -> Option<(String, Option<String>)> {
     }
 }
 
-/// Looks at a trigger. An ERROR of Postgres's is what is wrong with it, too, such as one of its parser in a filter, but for what
-/// passes, such as a cancellation or a lock that isn't to be had: that is raised.
+/// Looks at a trigger, as the owner of its table: whoever happens to look may lack a privilege that those have who change the table. An
+/// ERROR of Postgres's is what is wrong with it, too, such as one of its parser in a filter, but for what passes, such as a cancellation
+/// or a lock that isn't to be had: that is raised.
 pub fn tried<R>(watched: &Watched, look: impl FnOnce(&Watched) -> R) -> Result<R, Failure> {
     // There are as many triggers to look at as those who may make some like.
     interrupt::check();
-    match failure::in_subtransaction(|| look(watched)) {
+    let look = || look(watched);
+    let look_as_owner = || match catalog::owner(watched.0.table) {
+        Some(owner) => as_role(owner, look),
+        None => look(),
+    };
+    match failure::in_subtransaction(look_as_owner) {
         Err(failure) if failure.is_transient() => failure.raise(),
         result => result,
     }

@@ -1,156 +1,234 @@
-//! What was renamed or moved is followed in what triggers compute: schemas, functions, types, operators and so on.
+//! What has got another name is followed in what triggers compute: schemas, functions, types, operators and so on, and parts of values.
+//!
+//! A trigger names what it refers to; what it means by that is read with the old names, as OIDs, and written with the new ones. So nothing
+//! else takes the place of what was meant, whatever else has these names.
 
 use crate::error::{Error, SchemaError};
-use crate::live_tables::schema::problem::{fit, tried};
+use crate::live_tables::declared::declaration;
+use crate::live_tables::schema::meaning::Meaning;
+use crate::live_tables::schema::problem::tried;
 use crate::live_tables::schema::watched::Watched;
-use crate::pg::catalog::depend;
+use crate::live_tables::watch::display_name;
 use crate::pg::catalog::triggers;
-use crate::pg::ddl::{Names, Renamed, Requalification};
+use crate::pg::ddl::{Names, Requalification};
+use crate::pg::memory::Memory;
+use crate::pg::xact::failure::{self, Failure};
+use crate::pg::xact::lock;
 use crate::pg::{catalog, encoding};
-use socketio_emitter_declaration::{QualifiedName, Requalified, filter, requalify};
-use std::collections::BTreeSet;
+use pgrx::pg_sys;
+use socketio_emitter_declaration::{filter, has_in_literal};
 use std::ffi::{CStr, CString};
+use std::time::Duration;
 
-/// Gives the new names to all triggers whose arguments can't be followed any more. One that can't with the new ones either, and
-/// could before, is refused.
+/// Gives the new names to all triggers that refer to what has got them. One that can't get them is an error if it is its owner, or a
+/// superuser, who has given the names; somebody else is warned: nobody can keep others from renaming what is theirs.
 pub fn requalified(change: &Requalification) -> Result<(), Error> {
-    // A name that has no form in UTF-8 is in no declaration that could be followed.
-    let Some(names) = in_utf8(&change.names) else {
-        return Ok(());
-    };
-    // Who depends on it may name it in a way that can't be followed.
-    let dependent: BTreeSet<u32> = (change.objects().iter())
-        .flat_map(|object| depend::triggers_on(object.class, object.oid))
-        .map(|trigger| trigger.to_u32())
-        .collect();
-    // Something else may have the name now, or may be what was meant. Whose table isn't concerned must not be locked: functions share
-    // their names with those of others.
-    let is_concerned = |watched: &Watched| {
-        (dependent.contains(&watched.0.oid.to_u32())
-            || has_names_in_constants(watched)
-            || changed(watched, &names).is_some())
-            && !fits(watched)
-    };
-    let mut concerned = Watched::all_with_copies();
-    concerned.retain(is_concerned);
-    for mut watched in concerned {
-        if changed(&watched, &names).is_some() {
-            // As CREATE OR REPLACE TRIGGER locks it; from then on the trigger stays as it is.
-            catalog::lock(watched.0.table, catalog::Lock::CreateTrigger);
-            let Some(locked) = Watched::by_oid(watched.0.oid).filter(is_concerned) else {
-                continue;
-            };
-            watched = locked;
-        }
-        let arguments = changed(&watched, &names);
-        let fits_now = arguments.as_ref().is_some_and(|arguments| {
-            let before = watched.0.arguments.replace(arguments.clone());
-            let fits_now = fits(&watched);
-            watched.0.arguments = before;
-            fits_now
-        });
-        if !fits_now && has_fitted(&watched, change) {
-            return Err(SchemaError::Altered {
-                what: what(&change.names),
-                dependent: watched.display_with_table(),
-                problem: "it does not work with the new name".to_owned(),
-                way_out: watched.way_out(),
-            }
-            .into());
-        }
-        if let Some(arguments) = arguments {
-            triggers::set_arguments(&watched.0, &arguments);
+    let dependents = change.dependents();
+    let mut patience = PATIENCE;
+    for watched in Watched::all() {
+        let depends = dependents.has(watched.0.oid);
+        // Nothing tells of what an array's or a row's literal names.
+        if depends || has_name_in_literal(&watched, &change.names) {
+            follow(&watched, change, depends, &mut patience)?;
         }
     }
     Ok(())
 }
 
-/// Whether a filter has constants of a type such as `regclass`: in an array, nothing tells that the trigger depends on what they name.
-fn has_names_in_constants(watched: &Watched) -> bool {
-    (watched.0.arguments.iter().flatten()).any(|argument| {
-        encoding::to_utf8(argument)
-            .is_ok_and(|argument| filter(&argument).is_some_and(|text| text.contains("'::reg")))
-    })
-}
-
-fn fits(watched: &Watched) -> bool {
-    matches!(tried(watched, fit), Ok(Ok(())))
-}
-
-/// Whether it is the command that has broken it. What nobody could follow before is no reason to refuse a name: anybody who may
-/// write a trigger would keep others from renaming what is theirs.
-fn has_fitted(watched: &Watched, change: &Requalification) -> bool {
-    change.before(|| fits(watched)).unwrap_or_else(|failure| {
-        if failure.is_transient() {
-            failure.raise();
+/// [`requalified`], but for the triggers of these tables, and only for those that depend on what has got another name.
+pub fn requalified_elsewhere(
+    change: &Requalification,
+    tables: &[pg_sys::Oid],
+) -> Result<(), Error> {
+    let dependents = change.dependents();
+    let mut patience = PATIENCE;
+    for watched in Watched::all() {
+        if dependents.has(watched.0.oid) && !tables.contains(&watched.0.table) {
+            follow(&watched, change, true, &mut patience)?;
         }
-        true
-    })
+    }
+    Ok(())
 }
 
-/// The arguments with the new names; `None` if none of the old ones is in them.
-fn changed(watched: &Watched, change: &Requalified) -> Option<Vec<Vec<u8>>> {
-    let mut is_changed = false;
-    let arguments = watched.0.arguments.iter().flatten().map(|argument| {
-        let changed = encoding::to_utf8(argument)
-            .ok()
-            .and_then(|argument| requalify(&argument, change))
-            .and_then(|argument| encoding::from_utf8(argument.into_bytes()).ok());
-        is_changed |= changed.is_some();
-        changed.unwrap_or_else(|| argument.clone())
+/// How long to wait, all in all, for locks on the tables of others than of who owns what has got another name.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// And for each, once that is over.
+const NO_PATIENCE: Duration = Duration::from_millis(10);
+
+fn follow(
+    watched: &Watched,
+    change: &Requalification,
+    depends: bool,
+    patience: &mut Duration,
+) -> Result<(), Error> {
+    let table = watched.0.table;
+    let is_same_owner = catalog::owner(table) == Some(change.owner);
+    let outcome = if is_same_owner {
+        followed(watched, change)
+    } else {
+        let within = || lock::with_timeout(*patience, || followed(watched, change));
+        match failure::in_subtransaction(within) {
+            Ok(outcome) => outcome,
+            Err(failure) if failure.is_lock_timeout() => {
+                *patience = NO_PATIENCE;
+                Outcome::Locked(failure)
+            }
+            Err(failure) => failure.raise(),
+        }
+    };
+    let may_act = catalog::is_owned(table) && (depends || is_same_owner);
+    let problem = match outcome {
+        Outcome::Done => return Ok(()),
+        Outcome::Locked(failure) if may_act => failure.raise(),
+        Outcome::Locked(failure) => failure.message,
+        Outcome::Cannot(problem) => problem,
+    };
+    let what = what(&change.names);
+    let (dependent, way_out) = (watched.display_with_table(), watched.way_out());
+    if may_act {
+        return Err(SchemaError::Altered {
+            what,
+            dependent,
+            problem,
+            way_out,
+        }
+        .into());
+    }
+    Error::from(SchemaError::Unfollowed {
+        what,
+        dependent,
+        problem,
+        way_out,
+    })
+    .warn();
+    Ok(())
+}
+
+enum Outcome {
+    /// It goes on.
+    Done,
+    /// Somebody held a lock for too long.
+    Locked(Failure),
+    /// It can't, because of that.
+    Cannot(String),
+}
+
+fn followed(watched: &Watched, change: &Requalification) -> Outcome {
+    let arguments = match arguments_now(watched, change) {
+        Ok(None) => return Outcome::Done,
+        Ok(Some(arguments)) => arguments,
+        Err(problem) => return Outcome::Cannot(problem),
+    };
+    // As CREATE OR REPLACE TRIGGER locks it; from then on the trigger stays as it is.
+    catalog::lock(watched.0.table, catalog::Lock::CreateTrigger);
+    let Some(locked) = Watched::by_oid(watched.0.oid) else {
+        return Outcome::Done;
+    };
+    let arguments = match locked.0.arguments == watched.0.arguments {
+        true => Ok(Some(arguments)),
+        false => arguments_now(&locked, change),
+    };
+    let arguments = match arguments {
+        Ok(None) => return Outcome::Done,
+        Ok(Some(arguments)) => arguments,
+        Err(problem) => return Outcome::Cannot(problem),
+    };
+    // Longer names may make them too long.
+    let read = |arguments: &[Vec<u8>]| declaration(Some(arguments.iter().map(Vec::as_slice)));
+    if let Err(error) = read(&arguments)
+        && locked
+            .0
+            .arguments
+            .as_deref()
+            .is_some_and(|arguments| read(arguments).is_ok())
+    {
+        return Outcome::Cannot(error.told().0);
+    }
+    // Partitions' copies say what the original says.
+    for copy in locked.copies() {
+        catalog::lock(copy.0.table, catalog::Lock::CreateTrigger);
+        triggers::set_arguments(&copy.0, &arguments);
+    }
+    triggers::set_arguments(&locked.0, &arguments);
+    Outcome::Done
+}
+
+/// The trigger's arguments with the new names; `None` if there is nothing to be done. What could not be read with the old names is left
+/// as it is: it was wrong before.
+pub fn arguments_now(
+    watched: &Watched,
+    change: &Requalification,
+) -> Result<Option<Vec<Vec<u8>>>, String> {
+    let memory = Memory::of_call(c"socketio_emitter filter");
+    let before = change.before(|| tried(watched, |watched| Meaning::read(watched, &memory)));
+    let meaning = match before.and_then(|read| read) {
+        Ok(Some(meaning)) => meaning,
+        Ok(None) => return Ok(None),
+        Err(failure) if failure.is_transient() => failure.raise(),
+        // Whoever looks couldn't tell.
+        Err(failure) if failure.is_inconclusive() => return Err(failure.message),
+        Err(_) => return Ok(None),
+    };
+    // What is written may mean the same as ever.
+    let now = tried(watched, |watched| {
+        let now = Meaning::read(watched, &memory)?;
+        Some(meaning.is_same_as(&now, watched))
     });
-    let arguments = arguments.collect();
-    is_changed.then_some(arguments)
+    let is_same = matches!(now, Ok(None | Some(true)));
+    if let Some(name) = meaning.in_deferred_literal(change) {
+        let name = encoding::display(&name);
+        return Err(format!(
+            "a literal in its filter may name \"{name}\", and is converted only when a row comes"
+        ));
+    }
+    if is_same {
+        return Ok(None);
+    }
+    match tried(watched, |watched| meaning.arguments(watched)) {
+        Ok(Ok(arguments)) => Ok(Some(arguments)),
+        Ok(Err(_)) => Err("its filter does not work with the new name".to_owned()),
+        Err(failure) => Err(failure.message),
+    }
+}
+
+fn has_name_in_literal(watched: &Watched, names: &Names) -> bool {
+    let names = names.each().into_iter().filter_map(|name| {
+        let name = encoding::to_utf8(name.to_bytes());
+        name.ok().map(|name| name.into_owned())
+    });
+    let names: Vec<String> = names.collect();
+    let arguments = watched.texts();
+    let filter = arguments.iter().find_map(|argument| filter(argument));
+    filter.is_some_and(|text| names.iter().any(|name| has_in_literal(text, name)))
 }
 
 fn what(names: &Names) -> String {
     let shown = |name: &CStr| encoding::display(name);
     let qualified = |name: &[CString; 2]| format!("{}.{}", shown(&name[0]), shown(&name[1]));
     match names {
-        Names::Schema { from, .. } => format!("name of schema \"{}\"", shown(from)),
+        Names::Schema(from) => format!("name of schema \"{}\"", shown(from)),
         Names::Objects {
             extension: Some(extension),
             ..
         } => format!("schema of extension \"{}\"", shown(extension)),
-        Names::Objects { renamed, .. } => {
-            let name = renamed.first().map(|renamed| qualified(&renamed.from));
+        Names::Objects { from, .. } => {
+            let name = from.first().map(qualified);
             format!("name of \"{}\"", name.unwrap_or_default())
         }
-        Names::Label { of, from, .. } => {
+        Names::Column { relation, from } => {
+            let (part, whole) = match catalog::is_composite_type(*relation) {
+                true => ("attribute", "type"),
+                false => ("column", "table"),
+            };
+            let relation = display_name(*relation);
+            format!(
+                "name of {part} \"{}\" of {whole} \"{relation}\"",
+                shown(from)
+            )
+        }
+        Names::Label { of, from } => {
             format!("value \"{}\" of \"{}\"", shown(from), qualified(of))
         }
     }
-}
-
-fn in_utf8(names: &Names) -> Option<Requalified> {
-    let text = |text: &CStr| {
-        let text = encoding::to_utf8(text.to_bytes());
-        text.ok().map(|text| text.into_owned())
-    };
-    let qualified = |name: &[CString; 2]| Some((text(&name[0])?, text(&name[1])?));
-    Some(match names {
-        Names::Schema { from, to } => Requalified::Schema {
-            from: text(from)?,
-            to: text(to)?,
-        },
-        Names::Objects { renamed, .. } => {
-            let of = |are_operators: bool| {
-                let pair = |renamed: &Renamed| -> Option<(QualifiedName, QualifiedName)> {
-                    Some((qualified(&renamed.from)?, qualified(&renamed.to)?))
-                };
-                let renamed = renamed.iter();
-                let kind = renamed.filter(|renamed| renamed.is_operator == are_operators);
-                kind.filter_map(pair).collect()
-            };
-            Requalified::Objects {
-                named: of(false),
-                operators: of(true),
-            }
-        }
-        Names::Label { of, from, to } => Requalified::Label {
-            of: qualified(of)?,
-            from: text(from)?,
-            to: text(to)?,
-        },
-    })
 }

@@ -49,6 +49,22 @@ impl Watched {
         catalog::table_of_original_trigger(trigger.oid).unwrap_or(trigger.table)
     }
 
+    /// The copies that partitions have of it.
+    pub fn copies(&self) -> Vec<Self> {
+        let original =
+            |copy: &Self| catalog::original_trigger(copy.0.oid).map(|(trigger, _)| trigger);
+        let mut copies = Self::all_with_copies();
+        copies.retain(|copy| copy.0.is_copy && original(copy) == Some(self.0.oid));
+        copies
+    }
+
+    /// Its arguments in UTF-8, but for those that have no form in it.
+    pub fn texts(&self) -> Vec<String> {
+        let arguments = self.0.arguments.iter().flatten();
+        let text = |argument: &Vec<u8>| Some(encoding::to_utf8(argument).ok()?.into_owned());
+        arguments.filter_map(text).collect()
+    }
+
     /// The name of the watch that it belongs to, if `sio_watch` made it.
     pub fn watch(&self) -> Option<&[u8]> {
         let arguments = self.0.arguments.as_deref().unwrap_or_default();

@@ -124,6 +124,23 @@ fn triggers_on_part(
     triggers
 }
 
+/// What a trigger depends on.
+pub fn references(trigger: pg_sys::Oid) -> Vec<pg_sys::ObjectAddress> {
+    let mut references = Vec::new();
+    let keys = [(CLASS, pg_sys::TriggerRelationId), (OBJECT, trigger)];
+    // SAFETY: two columns that the index begins with.
+    unsafe {
+        each(pg_sys::AccessShareLock, BY_DEPENDER, &keys, |_, row| {
+            references.push(pg_sys::ObjectAddress {
+                classId: row.oid(REFERENCED_CLASS),
+                objectId: row.oid(REFERENCED),
+                objectSubId: row.value(REFERENCED_PART) as i32,
+            });
+        });
+    }
+    references
+}
+
 /// The members of an extension.
 pub fn members_of(extension: pg_sys::Oid) -> Vec<pg_sys::ObjectAddress> {
     let mut members = Vec::new();

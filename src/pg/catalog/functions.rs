@@ -53,6 +53,17 @@ pub fn function_of_row(
     }
 }
 
+/// The name of a function, and its schema's before it; `None` if there is no such function.
+pub fn function_name(function: pg_sys::Oid) -> Option<[CString; 2]> {
+    // SAFETY: look-ups; names are palloc'd C strings, or null.
+    unsafe {
+        let name = pg_sys::get_func_name(function);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_func_namespace(function));
+        let is_there = !name.is_null() && !schema.is_null();
+        is_there.then(|| [schema, name].map(|name| CStr::from_ptr(name).to_owned()))
+    }
+}
+
 fn function(schema: pg_sys::Oid, name: &CStr, arguments: &[pg_sys::Oid]) -> Option<pg_sys::Oid> {
     // SAFETY: a look-up with a C string, a vector and an OID, as the cache's key wants it.
     let oid = unsafe {

@@ -48,9 +48,24 @@ pub fn is_owned(relation: pg_sys::Oid) -> bool {
     }
 }
 
-/// The table on which the trigger was declared of which this one is a partition's copy, or a copy's
-/// copy.
-pub fn table_of_original_trigger(mut trigger: pg_sys::Oid) -> Option<pg_sys::Oid> {
+/// The role that owns the relation; `None` if there is no such relation.
+pub fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: an OID column with an index of its own; the rows are of pg_class, whose fixed part the struct describes.
+    unsafe {
+        row_by_key(
+            pg_sys::RelationRelationId,
+            pg_sys::Oid::from_u32(pg_sys::ClassOidIndexId),
+            pg_sys::Anum_pg_class_oid,
+            pg_sys::F_OIDEQ,
+            pg_sys::Datum::from(relation),
+            |row: &pg_sys::FormData_pg_class| row.relowner,
+        )
+    }
+}
+
+/// The trigger of which this one is a partition's copy, or a copy's copy, and the table on which that was declared; itself, if it is
+/// none.
+pub fn original_trigger(mut trigger: pg_sys::Oid) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     loop {
         // SAFETY: the row is one of pg_trigger, whose fixed part the struct describes.
         let (parent, table) = unsafe {
@@ -64,10 +79,15 @@ pub fn table_of_original_trigger(mut trigger: pg_sys::Oid) -> Option<pg_sys::Oid
             )?
         };
         if parent == pg_sys::InvalidOid {
-            return Some(table);
+            return Some((trigger, table));
         }
         trigger = parent;
     }
+}
+
+/// The table on which the trigger, or the one that it is a copy of, was declared.
+pub fn table_of_original_trigger(trigger: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    original_trigger(trigger).map(|(_, table)| table)
 }
 
 /// The lock that a statement takes.

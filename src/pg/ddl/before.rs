@@ -3,7 +3,7 @@
 use crate::pg::ddl::objects::Object;
 use crate::pg::xact::failure::{self, Failure};
 use pgrx::pg_sys;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// What a command has renamed or moved, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,11 @@ pub(super) enum Before {
     Objects { objects: Vec<Object>, value: Value },
     /// A schema's name.
     Schema { oid: pg_sys::Oid, name: CString },
+    /// A column's name, in each of these relations; with its number in it.
+    Column {
+        relations: Vec<(pg_sys::Oid, i16)>,
+        name: CString,
+    },
     /// A value of an enum.
     Label {
         of: pg_sys::Oid,
@@ -38,6 +43,11 @@ impl Before {
                     let class = pg_sys::NamespaceRelationId;
                     let object = Object { class, oid: *oid };
                     put_back(object, &Value::Name(name.clone()));
+                }
+                Self::Column { relations, name } => {
+                    for (relation, number) in relations {
+                        name_column(*relation, *number, name);
+                    }
                 }
                 // SAFETY: an enum that is there, and two C strings.
                 Self::Label { of, from, to } => unsafe {
@@ -86,6 +96,29 @@ fn put_back(object: Object, value: &Value) {
                 &mut is_null,
             );
             pg_sys::CatalogTupleUpdate(catalog, &mut (*before).t_self, before);
+        }
+        pg_sys::table_close(catalog, lock);
+    }
+}
+
+/// As `renameatt_internal` of `src/backend/commands/tablecmds.c` writes the row.
+fn name_column(relation: pg_sys::Oid, number: i16, name: &CStr) {
+    // SAFETY: the row is a copy, which tells where it is from; null if there is none. Closed on the way out, and by Postgres after an
+    // ERROR.
+    unsafe {
+        let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+        let catalog = pg_sys::table_open(pg_sys::AttributeRelationId, lock);
+        let row = pg_sys::SearchSysCacheCopy(
+            pg_sys::SysCacheIdentifier::ATTNUM as i32,
+            pg_sys::Datum::from(relation),
+            pg_sys::Datum::from(number),
+            pg_sys::Datum::from(0),
+            pg_sys::Datum::from(0),
+        );
+        if !row.is_null() {
+            let column = pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_attribute>();
+            pg_sys::namestrcpy(&mut (*column).attname, name.as_ptr());
+            pg_sys::CatalogTupleUpdate(catalog, &mut (*row).t_self, row);
         }
         pg_sys::table_close(catalog, lock);
     }

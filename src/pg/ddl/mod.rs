@@ -10,5 +10,5 @@ mod tables;
 
 pub use command::{Altered, Command};
 pub use dropped::{Dropped, dropped};
-pub use requalification::{Names, Renamed, Requalification};
+pub use requalification::{Names, Requalification};
 pub use tables::with_heirs;

@@ -38,31 +38,58 @@ impl Object {
         })
     }
 
-    /// Its name and its schema's, as they are now. In the database's encoding.
+    /// Its schema's name and its own, as they are now. In the database's encoding.
     pub(super) fn name(self) -> Option<[CString; 2]> {
-        // SAFETY: all of these classes have columns for a name and a schema. Closed on the way out, and by Postgres after an ERROR.
+        // SAFETY: all of these classes have a column of type name for it; a schema's name is palloc'd.
+        unsafe {
+            let column = pg_sys::get_object_attnum_name(self.class);
+            let name = self.column(column, |name| {
+                let name = (*name.cast_mut_ptr::<pg_sys::NameData>()).data;
+                CStr::from_ptr(name.as_ptr()).to_owned()
+            })?;
+            let schema = pg_sys::get_namespace_name(self.schema()?);
+            (!schema.is_null()).then(|| [owned(schema), name])
+        }
+    }
+
+    /// The schema that it is in.
+    pub(super) fn schema(self) -> Option<pg_sys::Oid> {
+        // SAFETY: all of these classes have a column of type oid for it.
+        unsafe { self.oid_in(pg_sys::get_object_attnum_namespace(self.class)) }
+    }
+
+    /// # Safety
+    /// A column of the catalog, of type oid.
+    unsafe fn oid_in(self, column: pg_sys::AttrNumber) -> Option<pg_sys::Oid> {
+        // SAFETY: as the caller says.
+        unsafe { self.column(column, |value| pg_sys::Oid::from_u32(value.value() as u32)) }
+    }
+
+    /// # Safety
+    /// A column of the catalog, and what reads its values, which are gone afterwards. None of them is null.
+    unsafe fn column<R>(
+        self,
+        column: pg_sys::AttrNumber,
+        read: impl FnOnce(pg_sys::Datum) -> R,
+    ) -> Option<R> {
+        // SAFETY: as the caller says. Closed on the way out, and by Postgres after an ERROR.
         unsafe {
             let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
             let catalog = pg_sys::table_open(self.class, lock);
             let oid = pg_sys::get_object_attnum_oid(self.class);
             let row = pg_sys::get_catalog_object_by_oid(catalog, oid, self.oid);
-            let mut name = None;
-            if !row.is_null() {
-                let value = |column: pg_sys::AttrNumber| {
-                    let mut is_null = false;
-                    pg_sys::heap_getattr(row, i32::from(column), (*catalog).rd_att, &mut is_null)
-                };
-                let of = value(pg_sys::get_object_attnum_name(self.class));
-                let schema = value(pg_sys::get_object_attnum_namespace(self.class));
-                let schema =
-                    pg_sys::get_namespace_name(pg_sys::Oid::from_u32(schema.value() as u32));
-                if !schema.is_null() {
-                    let of = (*of.cast_mut_ptr::<pg_sys::NameData>()).data;
-                    name = Some([owned(schema), CStr::from_ptr(of.as_ptr()).to_owned()]);
-                }
-            }
+            let mut is_null = false;
+            let result = (!row.is_null()).then(|| {
+                let columns = (*catalog).rd_att;
+                read(pg_sys::heap_getattr(
+                    row,
+                    i32::from(column),
+                    columns,
+                    &mut is_null,
+                ))
+            });
             pg_sys::table_close(catalog, lock);
-            name
+            result
         }
     }
 
@@ -77,6 +104,24 @@ impl Object {
             class: pg_sys::TypeRelationId,
             oid,
         })
+    }
+
+    /// The array type of a type, or of a relation's rows: it has no name that is written.
+    pub(super) fn array_type(self) -> Option<Self> {
+        let of = match self.class {
+            pg_sys::TypeRelationId => self,
+            _ => self.row_type()?,
+        };
+        // SAFETY: a look-up; 0 where there is none.
+        let oid = unsafe { pg_sys::get_array_type(of.oid) };
+        let class = pg_sys::TypeRelationId;
+        (oid != pg_sys::InvalidOid).then_some(Self { class, oid })
+    }
+
+    /// The role that owns it. It may also be a schema, or an extension.
+    pub(super) fn owner(self) -> Option<pg_sys::Oid> {
+        // SAFETY: these catalogs have a column of type oid for it.
+        unsafe { self.oid_in(pg_sys::get_object_attnum_owner(self.class)) }
     }
 
     /// The members of an extension.

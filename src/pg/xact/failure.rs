@@ -96,6 +96,13 @@ impl Failure {
         ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || self.is_lock_timeout()
     }
 
+    /// Whether it says nothing of what was looked at, but something of who looked, and from where: a privilege that is missing, too deep a
+    /// stack or too little memory.
+    pub fn is_inconclusive(&self) -> bool {
+        let sqlstate = self.sqlstate();
+        sqlstate == "42501" || ["53", "54"].contains(&&sqlstate[..2])
+    }
+
     /// Whether the statement was cancelled, by a timeout too, or the session told to end (class "operator intervention").
     pub fn is_cancellation(&self) -> bool {
         self.sqlstate().starts_with("57")

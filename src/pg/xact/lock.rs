@@ -1,6 +1,8 @@
-//! Locks of our own, which no statement takes.
+//! Locks: of our own, which no statement takes, and how long to wait for others.
 
 use pgrx::pg_sys;
+use std::ffi::CString;
+use std::time::Duration;
 
 /// Whether to wait for a lock that somebody else holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,3 +31,29 @@ pub fn of_table(table: pg_sys::Oid, number: u16, wait: Wait) -> bool {
 }
 
 const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+
+/// Runs `work`, in which no lock is waited for longer than `limit`, nor than the session's own `lock_timeout`: an ERROR then,
+/// `lock_not_available`. It belongs into a subtransaction (`failure`), which puts the setting back after an ERROR.
+pub fn with_timeout<R>(limit: Duration, work: impl FnOnce() -> R) -> R {
+    let limit = limit.as_millis() as i32;
+    // SAFETY: C strings, and a variable of the process; the setting is put back at the end of its level.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        if pg_sys::LockTimeout == 0 || pg_sys::LockTimeout > limit {
+            let value = CString::new(limit.to_string()).expect("digits have no NUL");
+            pg_sys::set_config_option(
+                c"lock_timeout".as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+        let result = work();
+        pg_sys::AtEOXact_GUC(true, level);
+        result
+    }
+}

@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod lock;
 pub mod place;
+pub mod role;
 pub mod snapshot;
 pub mod transaction;
 pub mod transaction_end;

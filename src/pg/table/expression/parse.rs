@@ -79,29 +79,63 @@ pub fn canonical(text: &CStr, prefix: &CStr, source: &RowSource<'_>) -> Result<C
     result
 }
 
-/// A condition as [`canonical`] writes it, for a table in which a column has got another name since.
-///
-/// `from`, `to`: the column's old name, and the one that it has.
-pub fn with_renamed_column(
-    text: &CStr,
-    from: &CStr,
-    to: &CStr,
-    table: &Table<'_>,
-) -> Result<CString, Unfit> {
-    let mut result = Err(Unfit::NotOne);
-    Memory::of_call(c"socketio_emitter expression").run(|| {
-        result = foreign_code::call(|| {
-            with_pinned(|| {
-                // SAFETY: as above.
-                unsafe {
-                    let renamed = Some((from, to));
-                    let node = parse(text, table.relation(), renamed, Reading::Deferred)?;
-                    Ok(write(node, table))
-                }
-            })
+impl Expression {
+    /// The condition as [`canonical`] writes it, with the names that everything has now, which it refers to by OIDs.
+    ///
+    /// The text is in the database's encoding.
+    pub fn written(&self, table: &Table<'_>) -> CString {
+        let mut text = CString::default();
+        Memory::of_call(c"socketio_emitter expression").run(|| {
+            text = foreign_code::call(|| {
+                // SAFETY: an expression over rows of the table.
+                with_pinned(|| unsafe { write(self.node, table) })
+            });
         });
-    });
-    result
+        text
+    }
+
+    /// [`Self::written`], if that is read as the same condition again.
+    pub fn rewritten(&self, table: &Table<'_>) -> Result<CString, Unfit> {
+        let mut result = Err(Unfit::NotOne);
+        Memory::of_call(c"socketio_emitter expression").run(|| {
+            result = foreign_code::call(|| {
+                // SAFETY: as above.
+                with_pinned(|| unsafe {
+                    let text = write(self.node, table);
+                    let read = parse(&text, table.relation(), None, Reading::Deferred)?;
+                    match called(self.node) == called(read) {
+                        true => Ok(text),
+                        false => Err(Unfit::Unqualifiable),
+                    }
+                })
+            });
+        });
+        result
+    }
+
+    /// The literals that are converted when the expression is evaluated, in the database's encoding, with their types: what they name
+    /// stays as it is written.
+    pub fn deferred_literals(&self) -> Vec<(CString, pg_sys::Oid)> {
+        // SAFETY: nodes tell their type, and a literal of no type is a C string.
+        unsafe {
+            let nodes = nodes::of(self.node).into_iter();
+            let literal = |node: *mut pg_sys::Node| {
+                if (*node).type_ != pg_sys::NodeTag::T_CoerceViaIO {
+                    return None;
+                }
+                let conversion = &*node.cast::<pg_sys::CoerceViaIO>();
+                let of = conversion.arg.cast::<pg_sys::Const>();
+                let is_literal = (*of).xpr.type_ == pg_sys::NodeTag::T_Const
+                    && (*of).consttype == pg_sys::UNKNOWNOID
+                    && !(*of).constisnull;
+                is_literal.then(|| {
+                    let text = CStr::from_ptr((*of).constvalue.cast_mut_ptr());
+                    (text.to_owned(), conversion.resulttype)
+                })
+            };
+            nodes.filter_map(literal).collect()
+        }
+    }
 }
 
 /// # Safety
