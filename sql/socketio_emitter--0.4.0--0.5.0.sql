@@ -114,8 +114,9 @@ BEGIN
             LEFT JOIN pg_event_trigger_ddl_commands() c ON c.command_tag IN ('ALTER FOREIGN TABLE', 'ALTER TABLE', 'ALTER TYPE');
     END IF;
 EXCEPTION
-    -- What is refused.
-    WHEN dependent_objects_still_exist THEN
+    -- What is refused; and what passes, such as somebody's lock: the command goes well when it is tried again, while one that nobody
+    -- has followed leaves watches that break writes. The name of a class stands for all of it.
+    WHEN dependent_objects_still_exist OR lock_not_available OR transaction_rollback OR insufficient_resources THEN
         RAISE;
     WHEN OTHERS THEN
         RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
@@ -126,15 +127,23 @@ COMMENT ON FUNCTION _sio.follow_schema() IS 'Event trigger function: adapts watc
 
 -- Commands that can rename or move something that a watch refers to, or change a column's type; and a new trigger depends on what it refers to.
 CREATE EVENT TRIGGER sio_altered ON ddl_command_end
-    WHEN TAG IN ('ALTER COLLATION', 'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER INDEX',
-        'ALTER MATERIALIZED VIEW', 'ALTER OPERATOR', 'ALTER ROUTINE', 'ALTER SCHEMA', 'ALTER SEQUENCE', 'ALTER TABLE',
-        'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE', 'ALTER VIEW', 'CREATE TRIGGER')
+    WHEN TAG IN ('ALTER AGGREGATE', 'ALTER COLLATION', 'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION',
+        'ALTER INDEX', 'ALTER MATERIALIZED VIEW', 'ALTER OPERATOR', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE',
+        'ALTER VIEW', 'CREATE SCHEMA', 'CREATE TRIGGER')
     EXECUTE FUNCTION _sio.follow_schema();
 CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema();
--- Commands that drop what functions and filters refer to, or make a trigger.
+-- The same commands, and those that drop what functions and filters refer to, if only with CASCADE.
 CREATE EVENT TRIGGER sio_begun ON ddl_command_start
-    WHEN TAG IN ('ALTER TYPE', 'CREATE TRIGGER', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION', 'DROP OPERATOR', 'DROP OWNED',
-        'DROP ROUTINE', 'DROP SCHEMA', 'DROP TYPE')
+    WHEN TAG IN ('ALTER AGGREGATE', 'ALTER COLLATION', 'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION',
+        'ALTER INDEX', 'ALTER MATERIALIZED VIEW', 'ALTER OPERATOR', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER SCHEMA',
+        'ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE',
+        'ALTER VIEW', 'CREATE SCHEMA', 'CREATE TRIGGER', 'DROP ACCESS METHOD', 'DROP AGGREGATE', 'DROP CAST', 'DROP COLLATION',
+        'DROP DOMAIN', 'DROP EXTENSION', 'DROP FOREIGN DATA WRAPPER', 'DROP FOREIGN TABLE', 'DROP FUNCTION', 'DROP INDEX',
+        'DROP LANGUAGE', 'DROP MATERIALIZED VIEW', 'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP OWNED',
+        'DROP PROCEDURE', 'DROP ROUTINE', 'DROP SCHEMA', 'DROP SEQUENCE', 'DROP SERVER', 'DROP TABLE',
+        'DROP TEXT SEARCH CONFIGURATION', 'DROP TEXT SEARCH DICTIONARY', 'DROP TEXT SEARCH PARSER', 'DROP TEXT SEARCH TEMPLATE',
+        'DROP TRANSFORM', 'DROP TYPE', 'DROP VIEW')
     EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
 COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';

@@ -28,8 +28,8 @@ fn _sio_problem(trigger: pg_sys::Oid) -> Option<TextResult> {
     ))
 }
 
-/// Called by the extension's event trigger for a command that has run: renames are followed, and types with which a watch
-/// cannot go on are refused. `command`: a `pg_ddl_command`, of which there are values within event triggers only.
+/// Called by the extension's event trigger for a command that has run: renames are followed, and types and columns with which a
+/// watch cannot go on are refused. `command`: a `pg_ddl_command`, of which there are values within event triggers only.
 ///
 /// Errors: 2BP01 for what is refused.
 #[pg_extern(schema = "_sio", name = "altered", volatile, strict, parallel_unsafe)]
@@ -39,8 +39,14 @@ fn _sio_altered(command: Command<'_>) -> Result<(), ErrorReport> {
             schema::column_renamed(relation, &from, &to)?;
         }
         Some(Altered::Parts {
-            relation, retyped, ..
-        }) => schema::columns_retyped(relation, &retyped)?,
+            relation,
+            added,
+            retyped,
+            ..
+        }) => {
+            schema::columns_retyped(relation, &retyped)?;
+            schema::columns_added(relation, &added)?;
+        }
         Some(Altered::Requalified(change)) => schema::requalified(&change)?,
         Some(Altered::Trigger(trigger)) => schema::trigger_created(trigger),
         None => {}

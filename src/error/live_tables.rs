@@ -123,7 +123,9 @@ impl LiveTableError {
         let (code, message, hint) = match self {
             Self::Misdeclared(misdeclared) => (
                 match misdeclared.why {
-                    Why::Argument | Why::KeyLeftOut => Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                    Why::Argument | Why::KeyLeftOut | Why::SameKey(_) => {
+                        Code::ERRCODE_INVALID_PARAMETER_VALUE
+                    }
                     Why::TooComplex => Code::ERRCODE_STATEMENT_TOO_COMPLEX,
                     Why::NoColumn => Code::ERRCODE_UNDEFINED_COLUMN,
                     Why::NoFunction => Code::ERRCODE_UNDEFINED_FUNCTION,
@@ -271,7 +273,7 @@ pub struct Misdeclared {
 }
 
 /// What is wrong with a declaration; it decides the SQLSTATE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// 22023
     Argument,
@@ -287,6 +289,8 @@ pub enum Why {
     NoPrimaryKey,
     /// 22023: of a primary key that there is
     KeyLeftOut,
+    /// 22023: two values would travel under this key
+    SameKey(String),
 }
 
 impl Misdeclared {

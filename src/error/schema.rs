@@ -37,6 +37,17 @@ pub enum SchemaError {
         /// As of [`SchemaError::Altered`].
         way_out: String,
     },
+    /// A column with which a watch couldn't go on.
+    Added {
+        /// What was added: `column "x" to table "shop.orders"`.
+        what: String,
+        /// What would fail: `watch "sio_watch" of table "shop.orders"`.
+        hindered: String,
+        /// Why.
+        problem: String,
+        /// The statement that drops the watch.
+        way_out: String,
+    },
     /// A watch that doesn't fit its table: all changes that fire it fail.
     Broken {
         /// `watch "sio_watch" of table "shop.orders"`.
@@ -84,6 +95,18 @@ impl SchemaError {
                 format!("{dependent} could not follow the new {what}: {problem}"),
                 Some(format!(
                     "Changes of its table fail until its owner declares the watch again, or drops it ({way_out})."
+                )),
+            ),
+            Self::Added {
+                what,
+                hindered,
+                problem,
+                way_out,
+            } => (
+                Code::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                format!("cannot add {what} because {hindered} could not go on: {problem}"),
+                Some(format!(
+                    "Declare the watch so that it fits the table with the column, or drop the watch ({way_out})."
                 )),
             ),
             Self::Broken {

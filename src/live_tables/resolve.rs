@@ -173,7 +173,7 @@ impl Resolver<'_> {
                 ),
             };
             return Err(LiveTableError::misdeclared(
-                Why::Argument,
+                Why::SameKey(pair[0].to_owned()),
                 key,
                 None,
                 format!("makes two values travel as \"{}\"", shorten(pair[0])),

@@ -153,4 +153,53 @@ describe('what a watch depends on', () => {
     for (const sql of ['DROP notes', 'ADD more int', 'ALTER customer_id TYPE bigint', 'DROP CONSTRAINT orders_pkey', 'RENAME status TO state']) await works(`ALTER TABLE orders ${sql}`);
     assert.deepEqual(notices, []);
   });
+
+  for (const [what, args] of [
+    ['whose key isn\'t there', ['room=staff', 'payload=key']],
+    ['whose filter calls what isn\'t there', ['room=staff', 'filter=gone() and b']],
+    ['whose filter has a value of another type', ['room=staff', 'filter=(1 + true) and b']],
+  ]) {
+    it(`keeps nobody from dropping a column for a trigger that never worked: one ${what}`, async () => {
+      await works(`CREATE TABLE t (a int CHECK (a > 0), b boolean NOT NULL DEFAULT true CHECK (b)); ${rowTrigger('t', 'INSERT', args)}`);
+      await assert.rejects(works('INSERT INTO t VALUES (1)'));
+      await works('ALTER TABLE t DROP CONSTRAINT t_a_check; ALTER TABLE t DROP b');
+      assert.deepEqual([await live.triggerNames('t'), notices], [['live'], []]);
+    });
+  }
+
+  it('is a filter\'s column, also where its name would then be another thing\'s: the row\'s', async () => {
+    for (const [column, filter] of [['t', 't > 1'], ['t', 't IS NOT NULL'], ['"new"', '"new" > 1'], ['b', 'b > 1 AND a > 1']]) {
+      await works(`CREATE TABLE t (id int, a int, ${column} int); ${rowTrigger('t', 'INSERT', ['room=staff', `filter=${filter}`])}; INSERT INTO t VALUES (1)`);
+      await refused(live.app, `ALTER TABLE t DROP ${column}`, '2BP01', { says: /column/ });
+      await works('DROP TABLE t');
+    }
+  });
+
+  it('is so to a role that may not use what its filter names', async () => {
+    await works(`CREATE SCHEMA lib; CREATE FUNCTION lib.f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TABLE parent (b int); CREATE TABLE t () INHERITS (parent)`);
+    await live.watch(`'{staff}', filter => 'lib.f(1) AND b > 0'`, 't');
+    await live.admin.query('CREATE ROLE other LOGIN; GRANT USAGE ON SCHEMA shop TO other; ALTER TABLE shop.t OWNER TO other; ALTER TABLE shop.parent OWNER TO other');
+    try {
+      await live.as('other', async (session) => refused(session, 'ALTER TABLE shop.parent DROP b', '2BP01', { says: /column "b"/ }));
+    } finally {
+      await live.admin.query('DROP TABLE shop.parent CASCADE; DROP SCHEMA lib CASCADE; DROP OWNED BY other; DROP ROLE other');
+    }
+  });
+
+  it('is so whatever the session has set: under require_rooms', async () => {
+    await works(`${ORDERS}; CREATE FUNCTION seen(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+      CREATE FUNCTION noticed(point) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; ${rowTrigger('orders', 'INSERT', ['filter=shop.seen(NULL)'])};
+      SELECT sio_watch('orders', everyone => true, filter => 'customer_id > 1', payload => 'key', name => 'w')`);
+    await live.admin.query('SET socketio_emitter.require_rooms = on; SET search_path = shop, public');
+    try {
+      await refused(live.admin, 'SELECT sio_check()', '55000', { says: 'require_rooms' });
+      await refused(live.admin, 'ALTER TABLE orders DROP customer_id', '2BP01', { says: /column "customer_id"/ });
+      await refused(live.admin, 'ALTER TABLE orders ALTER customer_id TYPE boolean USING true', '2BP01', { says: /operator does not exist/ });
+      await refused(live.admin, 'ALTER TABLE orders DROP CONSTRAINT orders_pkey', '2BP01', { says: /primary key/ });
+      await live.admin.query('ALTER FUNCTION seen(int) RENAME TO noticed');
+    } finally {
+      await live.admin.query('RESET ALL');
+    }
+    await works(`INSERT INTO orders VALUES (1)`);
+  });
 });

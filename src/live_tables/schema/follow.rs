@@ -2,6 +2,7 @@
 
 use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
+use crate::live_tables::schema::collide::check_renamed;
 use crate::live_tables::schema::requalify::{arguments_now, requalified_elsewhere};
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
@@ -31,6 +32,7 @@ pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to_name: &CStr) -> Res
         for watched in Watched::of_table(*table) {
             rename(&watched, &change, &from, &to)?;
         }
+        check_renamed(*table, &from, &to)?;
     }
     requalified_elsewhere(&change, &tables)
 }

@@ -49,7 +49,7 @@ pub fn check_all() -> Result<i32, Error> {
 }
 
 fn found(watched: &Watched) -> Option<(String, Option<String>)> {
-    match tried(watched, fit) {
+    match tried(watched, fit_here) {
         Ok(fits) => fits.err().map(Error::told),
         Err(failure) => Some((failure.message, None)),
     }
@@ -72,8 +72,23 @@ pub fn tried<R>(watched: &Watched, look: impl FnOnce(&Watched) -> R) -> Result<R
     }
 }
 
-/// The error that a change of the table would fail with, if there is one that doesn't depend on the row.
+/// The error that a change of the table would fail with, if there is one that depends neither on the row nor on the session.
 pub fn fit(watched: &Watched) -> Result<(), Error> {
+    fit_in(watched, Setting::Any)
+}
+
+/// As [`fit`], with what the session has set: under `require_rooms` a watch for everyone fails.
+fn fit_here(watched: &Watched) -> Result<(), Error> {
+    fit_in(watched, Setting::Session)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Any,
+    Session,
+}
+
+fn fit_in(watched: &Watched, setting: Setting) -> Result<(), Error> {
     let trigger = &watched.0;
     if !trigger.is_after() {
         return Err(not_after());
@@ -107,8 +122,10 @@ pub fn fit(watched: &Watched) -> Result<(), Error> {
     if trigger.is_for_truncate() {
         plan.check_truncate()?;
     }
-    // Without a row, what depends on columns is left out.
-    plan.recipients(Operation::Truncate, None)?;
+    if setting == Setting::Session {
+        // Without a row, what depends on columns is left out.
+        plan.recipients(Operation::Truncate, None)?;
+    }
     if trigger.is_for_each_row() {
         return Ok(());
     }

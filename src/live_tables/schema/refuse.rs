@@ -2,12 +2,14 @@
 
 use crate::error::{Error, LiveTableError, Misdeclared, SchemaError, Why};
 use crate::live_tables::schema::problem::{fit, tried};
+use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
 use crate::pg::catalog;
 use crate::pg::catalog::triggers;
 use crate::pg::ddl::{Altered, Dropped};
 use crate::pg::encoding;
+use crate::pg::table::expression;
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
@@ -17,18 +19,16 @@ use std::ffi::{CStr, CString};
 /// `command`: the ALTER that has dropped them. Without one it was a DROP, which takes columns of other objects under CASCADE
 /// only.
 pub fn objects_dropped(dropped: Vec<Dropped>, command: Option<&Altered>) -> Result<(), Error> {
-    let mut tables: BTreeMap<u32, Vec<CString>> = BTreeMap::new();
+    let mut tables: BTreeMap<u32, (Vec<CString>, bool)> = BTreeMap::new();
     for object in dropped {
         match object {
             Dropped::Column { table, column } => {
-                tables.entry(table.to_u32()).or_default().push(column)
+                tables.entry(table.to_u32()).or_default().0.push(column)
             }
-            Dropped::Constraint { table } => {
-                tables.entry(table.to_u32()).or_default();
-            }
+            Dropped::Key { table } => tables.entry(table.to_u32()).or_default().1 = true,
         }
     }
-    for (table, columns) in tables {
+    for (table, (columns, is_key_gone)) in tables {
         let table = pg_sys::Oid::from_u32(table);
         // One that was added again under its name is found by it.
         let gone: Vec<&CString> = columns
@@ -40,32 +40,58 @@ pub fn objects_dropped(dropped: Vec<Dropped>, command: Option<&Altered>) -> Resu
             if watched.0.is_copy || taken.contains(&watched.0.oid.to_u32()) {
                 continue;
             }
-            let Some((what, cascades)) = needed(&watched, &gone, command) else {
+            let Some((what, cascades)) = needed(&watched, &gone, is_key_gone, command) else {
                 continue;
             };
             let what = format!("{what} of table \"{}\"", display_name(table));
-            if !cascades {
-                return Err(SchemaError::Depended {
-                    what,
-                    dependent: watched.display(),
-                    way_out: watched.way_out(),
-                }
-                .into());
-            }
-            Error::notice(format!("drop cascades to {}", watched.display_with_table()));
-            for trigger in whole(&watched) {
-                triggers::drop(&trigger.0);
-                taken.insert(trigger.0.oid.to_u32());
-            }
+            taken.extend(give_way(&watched, what, watched.display(), cascades)?);
+        }
+        let Some(column) = gone.first() else {
+            continue;
+        };
+        for (watched, _) in rows::unmade(table) {
+            let (part, whole) = rows::kind(table);
+            let what = format!(
+                "{part} \"{}\" of {whole} \"{}\"",
+                encoding::display(column),
+                display_name(table)
+            );
+            let dependent = watched.display_with_table();
+            give_way(&watched, what, dependent, cascades(command, Some(column)))?;
         }
     }
     Ok(())
 }
 
-/// What of the dropped things the trigger depends on, and whether its dropping cascades.
+/// Refuses that something was dropped; or drops what depends on it, all triggers of a watch, and returns their OIDs.
+fn give_way(
+    watched: &Watched,
+    what: String,
+    dependent: String,
+    cascades: bool,
+) -> Result<Vec<u32>, Error> {
+    if !cascades {
+        return Err(SchemaError::Depended {
+            what,
+            dependent,
+            way_out: watched.way_out(),
+        }
+        .into());
+    }
+    Error::notice(format!("drop cascades to {}", watched.display_with_table()));
+    let all = whole(watched).into_iter().map(|trigger| {
+        triggers::drop(&trigger.0);
+        trigger.0.oid.to_u32()
+    });
+    Ok(all.collect())
+}
+
+/// What of the dropped things the trigger depends on, and whether its dropping cascades. What was wrong before is no reason: anybody
+/// who may write a trigger would keep others from dropping what is theirs.
 fn needed(
     watched: &Watched,
     gone: &[&CString],
+    is_key_gone: bool,
     command: Option<&Altered>,
 ) -> Option<(String, bool)> {
     let named = gone.iter().find_map(|column| {
@@ -90,13 +116,27 @@ fn needed(
                 ..
             })))),
             _,
-        ) => Some(("primary key".to_owned(), cascades(command, None))),
-        (Err(_), Some((column, name))) => Some((
-            format!("column \"{name}\""),
-            cascades(command, Some(column)),
-        )),
+        ) if is_key_gone => Some(("primary key".to_owned(), cascades(command, None))),
+        (Ok(Err(_)), _) => None,
+        (tried, Some((column, name)))
+            if is_row(watched, column)
+                || tried.as_ref().is_err_and(|failure| {
+                    failure.is_undefined_column() || failure.is_inconclusive()
+                }) =>
+        {
+            Some((
+                format!("column \"{name}\""),
+                cascades(command, Some(column)),
+            ))
+        }
         _ => None,
     }
+}
+
+/// Whether a filter takes the name for the whole row where no column has it.
+fn is_row(watched: &Watched, name: &CStr) -> bool {
+    let table = catalog::names(watched.declared_on()).map(|(_, table)| table);
+    name == expression::ROW || table.as_deref() == Some(name)
 }
 
 /// `column`: none for what no part of the command names.

@@ -6,25 +6,25 @@
 use crate::error::{Error, SchemaError};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::schema::meaning::Meaning;
+use crate::live_tables::schema::patience::Patience;
 use crate::live_tables::schema::problem::tried;
+use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
 use crate::pg::catalog::triggers;
 use crate::pg::ddl::{Names, Requalification};
 use crate::pg::memory::Memory;
-use crate::pg::xact::failure::{self, Failure};
-use crate::pg::xact::lock;
+use crate::pg::xact::failure::Failure;
 use crate::pg::{catalog, encoding};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{filter, has_in_literal};
 use std::ffi::{CStr, CString};
-use std::time::Duration;
 
 /// Gives the new names to all triggers that refer to what has got them. One that can't get them is an error if it is its owner, or a
 /// superuser, who has given the names; somebody else is warned: nobody can keep others from renaming what is theirs.
 pub fn requalified(change: &Requalification) -> Result<(), Error> {
     let dependents = change.dependents();
-    let mut patience = PATIENCE;
+    let mut patience = Patience::new();
     for watched in Watched::all() {
         let depends = dependents.has(watched.0.oid);
         // Nothing tells of what an array's or a row's literal names.
@@ -41,7 +41,7 @@ pub fn requalified_elsewhere(
     tables: &[pg_sys::Oid],
 ) -> Result<(), Error> {
     let dependents = change.dependents();
-    let mut patience = PATIENCE;
+    let mut patience = Patience::new();
     for watched in Watched::all() {
         if dependents.has(watched.0.oid) && !tables.contains(&watched.0.table) {
             follow(&watched, change, true, &mut patience)?;
@@ -50,33 +50,17 @@ pub fn requalified_elsewhere(
     Ok(())
 }
 
-/// How long to wait, all in all, for locks on the tables of others than of who owns what has got another name.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// And for each, once that is over.
-const NO_PATIENCE: Duration = Duration::from_millis(10);
-
 fn follow(
     watched: &Watched,
     change: &Requalification,
     depends: bool,
-    patience: &mut Duration,
+    patience: &mut Patience,
 ) -> Result<(), Error> {
     let table = watched.0.table;
     let is_same_owner = catalog::owner(table) == Some(change.owner);
-    let outcome = if is_same_owner {
-        followed(watched, change)
-    } else {
-        let within = || lock::with_timeout(*patience, || followed(watched, change));
-        match failure::in_subtransaction(within) {
-            Ok(outcome) => outcome,
-            Err(failure) if failure.is_lock_timeout() => {
-                *patience = NO_PATIENCE;
-                Outcome::Locked(failure)
-            }
-            Err(failure) => failure.raise(),
-        }
-    };
+    let outcome = patience
+        .with(watched, change.owner, || followed(watched, change))
+        .unwrap_or_else(Outcome::Locked);
     let may_act = catalog::is_owned(table) && (depends || is_same_owner);
     let problem = match outcome {
         Outcome::Done => return Ok(()),
@@ -95,13 +79,7 @@ fn follow(
         }
         .into());
     }
-    Error::from(SchemaError::Unfollowed {
-        what,
-        dependent,
-        problem,
-        way_out,
-    })
-    .warn();
+    rows::warn(watched, what, problem);
     Ok(())
 }
 

@@ -57,6 +57,8 @@ pub enum Altered {
     Parts {
         /// The table, or the composite type's relation.
         relation: pg_sys::Oid,
+        /// Columns that were added.
+        added: Vec<CString>,
         /// Columns that were given another type.
         retyped: Vec<CString>,
         /// Columns that were dropped, and whether CASCADE was said for each.
@@ -119,13 +121,18 @@ impl Command<'_> {
 /// `parts` is a list of `AlterTableCmd`.
 unsafe fn parts_of(relation: pg_sys::Oid, parts: *mut pg_sys::List) -> Altered {
     use pg_sys::AlterTableType as Part;
-    let (mut retyped, mut dropped, mut cascades) = (Vec::new(), Vec::new(), false);
-    // SAFETY: as the caller says; these parts have a name.
+    let (mut added, mut retyped) = (Vec::new(), Vec::new());
+    let (mut dropped, mut cascades) = (Vec::new(), false);
+    // SAFETY: as the caller says; these parts have a name, and one that adds a column has its definition (`alter_table_cmd` in
+    // src/backend/parser/gram.y), in which the grammar puts a name.
     unsafe {
         for part in PgList::<pg_sys::AlterTableCmd>::from_pg(parts).iter_ptr() {
             let part = &*part;
             let cascade = part.behavior == pg_sys::DropBehavior::DROP_CASCADE;
             match part.subtype {
+                Part::AT_AddColumn => {
+                    added.push(owned((*part.def.cast::<pg_sys::ColumnDef>()).colname))
+                }
                 Part::AT_AlterColumnType => retyped.push(owned(part.name)),
                 Part::AT_DropColumn => dropped.push((owned(part.name), cascade)),
                 Part::AT_DropConstraint => {}
@@ -136,6 +143,7 @@ unsafe fn parts_of(relation: pg_sys::Oid, parts: *mut pg_sys::List) -> Altered {
     }
     Altered::Parts {
         relation,
+        added,
         retyped,
         dropped,
         cascades,

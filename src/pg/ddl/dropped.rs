@@ -16,23 +16,26 @@ pub enum Dropped {
         /// Its name.
         column: CString,
     },
-    /// A constraint.
-    Constraint {
+    /// A key: a constraint that has an index.
+    Key {
         /// Its table.
         table: pg_sys::Oid,
     },
 }
 
 /// One line an object: what it is, its OID, whether it was temporary, and its names in hexadecimal digits, for they may have
-/// any characters. The SQL text is ASCII.
+/// any characters. Nothing tells a constraint's kind any more; one with an index, which has its name, may be the primary key. The SQL
+/// text is ASCII.
 const QUERY: &CStr = c"SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ',
-        CASE WHEN o.objsubid OPERATOR(pg_catalog.<>) 0 THEN 'column' ELSE 'constraint' END, o.objid, o.is_temporary,
+        CASE WHEN o.objsubid OPERATOR(pg_catalog.<>) 0 THEN 'column' ELSE 'key' END, o.objid, o.is_temporary,
         (SELECT pg_catalog.string_agg(pg_catalog.encode(pg_catalog.convert_to(n.name, pg_catalog.getdatabaseencoding()), 'hex'), ' '
                 ORDER BY n.position)
             FROM pg_catalog.unnest(o.address_names) WITH ORDINALITY n (name, position))), E'\n')
     FROM pg_catalog.pg_event_trigger_dropped_objects() o
     WHERE o.classid OPERATOR(pg_catalog.=) $1 AND o.objsubid OPERATOR(pg_catalog.<>) 0
-        OR o.object_type OPERATOR(pg_catalog.=) 'table constraint'";
+        OR o.object_type OPERATOR(pg_catalog.=) 'table constraint' AND ARRAY[o.address_names[1], o.address_names[3]]
+            OPERATOR(pg_catalog.=) ANY (SELECT i.address_names FROM pg_catalog.pg_event_trigger_dropped_objects() i
+                WHERE i.object_type OPERATOR(pg_catalog.=) 'index')";
 
 /// What the command has dropped for which a `sql_drop` event trigger is running. Elsewhere an ERROR: nobody can claim that
 /// something was dropped.
@@ -65,7 +68,7 @@ fn object(line: &[u8]) -> Option<Dropped> {
     } else {
         catalog::schema_oid(&schema)
     }?;
-    catalog::relation_oid(schema, &table).map(|table| Dropped::Constraint { table })
+    catalog::relation_oid(schema, &table).map(|table| Dropped::Key { table })
 }
 
 fn from_hex(digits: &str) -> Option<CString> {

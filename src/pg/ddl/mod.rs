@@ -11,4 +11,4 @@ mod tables;
 pub use command::{Altered, Command};
 pub use dropped::{Dropped, dropped};
 pub use requalification::{Names, Requalification};
-pub use tables::with_heirs;
+pub use tables::{triggers_on_rows, with_heirs};

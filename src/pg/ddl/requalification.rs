@@ -290,7 +290,10 @@ unsafe fn old_name(rename: &pg_sys::RenameStmt) -> Option<CString> {
     // SAFETY: as the caller says (`RenameStmt` in src/backend/parser/gram.y). Columns don't get here.
     unsafe {
         match rename.renameType {
-            Kind::OBJECT_FUNCTION | Kind::OBJECT_ROUTINE => {
+            Kind::OBJECT_AGGREGATE
+            | Kind::OBJECT_FUNCTION
+            | Kind::OBJECT_PROCEDURE
+            | Kind::OBJECT_ROUTINE => {
                 last((*rename.object.cast::<pg_sys::ObjectWithArgs>()).objname)
             }
             Kind::OBJECT_COLLATION

@@ -1,6 +1,6 @@
 //! Who has a relation's columns, too.
 
-use crate::pg::catalog;
+use crate::pg::catalog::{self, depend};
 use pgrx::pg_sys;
 
 /// The relation and those that inherit its columns: children, partitions, and of a composite type the tables that are made of
@@ -11,4 +11,11 @@ pub fn with_heirs(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
         found.extend(catalog::with_children(table));
     }
     found
+}
+
+/// The triggers that depend on the type of a relation's rows, as far as Postgres was told.
+pub fn triggers_on_rows(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a look-up; 0, on which nothing depends, where there is none.
+    let row_type = unsafe { pg_sys::get_rel_type_id(relation) };
+    depend::triggers_on(pg_sys::TypeRelationId, row_type)
 }

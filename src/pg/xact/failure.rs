@@ -96,13 +96,6 @@ impl Failure {
         ["25", "40", "53", "57", "58"].contains(&&sqlstate[..2]) || self.is_lock_timeout()
     }
 
-    /// Whether it says nothing of what was looked at, but something of who looked, and from where: a privilege that is missing, too deep a
-    /// stack or too little memory.
-    pub fn is_inconclusive(&self) -> bool {
-        let sqlstate = self.sqlstate();
-        sqlstate == "42501" || ["53", "54"].contains(&&sqlstate[..2])
-    }
-
     /// Whether the statement was cancelled, by a timeout too, or the session told to end (class "operator intervention").
     pub fn is_cancellation(&self) -> bool {
         self.sqlstate().starts_with("57")
@@ -111,6 +104,23 @@ impl Failure {
     /// Whether somebody holds a lock (`lock_not_available`).
     pub fn is_lock_timeout(&self) -> bool {
         self.sqlstate() == "55P03"
+    }
+
+    /// Whether nothing is told of what was tried, but that this role may not, or that the server or a limit of it doesn't allow it
+    /// (`insufficient_privilege`, classes "insufficient resources" and "program limit exceeded").
+    pub fn is_inconclusive(&self) -> bool {
+        let sqlstate = self.sqlstate();
+        sqlstate == "42501" || ["53", "54"].contains(&&sqlstate[..2])
+    }
+
+    /// Whether a name was looked for that no column has (`undefined_column`).
+    pub fn is_undefined_column(&self) -> bool {
+        self.sqlstate() == "42703"
+    }
+
+    /// Whether a value can't be converted to a type (`cannot_coerce`).
+    pub fn is_cannot_coerce(&self) -> bool {
+        self.sqlstate() == "42846"
     }
 
     /// Whether there was no memory for it (`out_of_memory`).

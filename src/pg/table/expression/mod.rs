@@ -18,6 +18,6 @@ mod view;
 
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
-pub use parse::{canonical, condition};
+pub use parse::{ROW, canonical, condition};
 pub use tree::{Expression, MAX_DEPTH, RowSource, Unfit};
 pub use view::{Source, View};

@@ -14,7 +14,7 @@ use std::ffi::{CStr, CString};
 use std::ptr;
 
 /// What a row is called in an expression, beside its table's name: what is written must not depend on that.
-const ROW: &CStr = c"new";
+pub const ROW: &CStr = c"new";
 
 /// How an expression is called where Postgres says that it isn't boolean.
 const CONDITION: &CStr = c"filter";
