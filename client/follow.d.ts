@@ -44,7 +44,7 @@ export interface Change<Row> {
   removed: readonly Row[];
 }
 
-/** `offline`; `loading`, from a connect on until the list is fetched; `live`. */
+/** `offline`; `loading`, from a connect on, or after a fetch that failed, until one succeeds; `live`. */
 export type State = 'offline' | 'loading' | 'live';
 
 export interface List<Row> {

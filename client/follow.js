@@ -59,7 +59,7 @@ class List {
     return this.#known?.entries.get(this.#keyOf(key))?.row;
   }
 
-  /** `offline`; `loading`, from a connect on until the list is fetched; `live`. */
+  /** `offline`; `loading`, from a connect on, or after a fetch that failed, until one succeeds; `live`. */
   get state() {
     return this.#state;
   }

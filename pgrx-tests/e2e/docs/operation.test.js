@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { Server } from 'socket.io';
+import { follow } from '../../../client/follow.js';
 import { loadAdapter } from '../../harness/adapters.js';
 import { askedAgain } from '../../harness/asking.js';
 import { connectClient, received } from '../../harness/clients.js';
@@ -239,19 +240,9 @@ describe('docs/operation.md', () => {
   });
 
   it('keeps a server up whose connection is lost again and again, which then loses only what is sent meanwhile', async () => {
-    const block = page.next('js', 'client.release');
-    const { createAdapter } = await loadAdapter('0.5.0');
-    const http = createServer().listen(0, '127.0.0.1');
-    await once(http, 'listening');
-    const io = new Server(http);
-    const told = [];
-    // So small that the adapter occupies all of it after one loss, unless it is given back.
-    const Pool = class extends pg.Pool { constructor(options) { super({ ...options, max: 2 }); } };
-    const { pool } = await evaluate(block, {
-      pg: { Pool }, connectionString: postgres.url({ user: 'socketio_servers' }), io, createAdapter, console: { error: (text) => told.push(text) },
-    }, ['pool']);
-    server = { close: async () => { await io.close(); await pool.end(); } };
-    const client = await connectClient({ url: `http://127.0.0.1:${http.address().port}` });
+    staying = page.next('js', 'client.release');
+    const { url, told } = await stay(staying);
+    const client = await connectClient({ url });
     // It may be heard all the same, if the connections took long to end: the adapter connects again after a second.
     const heard = async () => {
       for (;;) {
@@ -270,7 +261,49 @@ describe('docs/operation.md', () => {
     }
     assert.ok(told.includes('terminating connection due to administrator command'));
     await client.close();
+    await server.close();
   });
+
+  it('has clients fetch what they missed meanwhile', async (t) => {
+    const { url, io, pool } = await stay(staying + page.next('js', 'refetch'));
+    await admin.query(`CREATE TABLE parcels (id int PRIMARY KEY); SELECT sio_watch('parcels', everyone => true, event => 'parcel:$op');
+      GRANT SELECT ON parcels TO socketio_servers; GRANT EXECUTE ON FUNCTION sio_row, sio_snapshot, sio_server_side_emit TO socketio_servers`);
+    io.on('connection', (socket) => socket.on('parcels', async (answer) => answer((await pool.query(
+      `SELECT sio_snapshot() AS snapshot, coalesce(jsonb_agg(sio_row(p)), '[]') AS rows FROM parcels p`)).rows[0])));
+    const { socket } = await connectClient({ url });
+    const orders = follow(socket, { events: 'parcel', fetch: () => socket.timeout(10_000).emitWithAck('parcels') });
+    t.after(() => orders.close());
+    await evaluate(/`(socket\.on\('refetch'.*?\))`/.exec(page.text)[1], { socket, orders });
+    const ids = () => orders.rows.map(({ id }) => id);
+    const fetched = [];
+    orders.on('change', ({ reset }) => reset && fetched.push(ids()));
+    await until('the server hears', async () => (await admin.query('SELECT FROM sio_servers()')).rows.length === 1);
+    await until('the list is live', () => orders.state === 'live');
+    for (const loss of [1, 2]) {
+      await admin.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'socketio_servers' AND query LIKE 'LISTEN%'`);
+      await admin.query('INSERT INTO parcels VALUES ($1)', [loss]);
+      await until('it is in the list', () => ids().includes(loss));
+      assert.deepEqual(fetched.at(-1), ids(), 'by a fetch');
+    }
+    assert.ok(socket.connected);
+    socket.disconnect();
+  });
+
+  let staying;
+  /** A server with that code of the page, in a pool so small that the adapter occupies all of it after one loss, unless it is given back. */
+  async function stay(code) {
+    const { createAdapter } = await loadAdapter('0.5.0');
+    const http = createServer().listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const io = new Server(http);
+    const told = [];
+    const Pool = class extends pg.Pool { constructor(options) { super({ ...options, max: 2 }); } };
+    const { pool } = await evaluate(code, {
+      pg: { Pool }, connectionString: postgres.url({ user: 'socketio_servers' }), io, createAdapter, console: { error: (text) => told.push(text) },
+    }, ['pool']);
+    server = { close: async () => { await io.close(); await pool.end(); } };
+    return { url: `http://127.0.0.1:${http.address().port}`, io, pool, told };
+  }
 
   it('sets the delivery for a role, which PgBouncer\'s clients then have, and one worker for each database', async () => {
     await postgres.createDatabase('second');

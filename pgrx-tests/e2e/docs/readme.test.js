@@ -41,6 +41,7 @@ describe('README.md', () => {
     await reader.shell(`${init}\n${module}`);
     for (const name of install.replace('npm install ', '').split(' ')) assert.ok(reader.has(name), `${name} is what the reader has here`);
 
+    assert.deepEqual([...page.text.matchAll(/`(?:DATABASE_URL=\S+ )?node (\S+)`/g)].map(([, name]) => name), ['server.mjs', 'client.mjs']);
     reader.start('server.mjs', { DATABASE_URL: postgres.url() });
     await untilListening(postgres);
     const [customer, another] = ['client.mjs', 'another.mjs'].map((name) => reader.start(name));

@@ -255,6 +255,18 @@ describe('docs/recipes.md', () => {
     assert.deepEqual(await received(admin, [ann, cem]), [[], []]);
   });
 
+  it('not to the sender', async () => {
+    await paste(page.next('sql', 'strokes'));
+    await evaluate(page.next('js', 'board:draw'), { io: server.io, pool, console: { error() {} } });
+    const [ann] = [await join('board:7'), await join('board:7'), await join('board:8')];
+    for (const board of [8, '7', null]) ann.socket.emit('board:draw', board, 'not hers');
+    ann.socket.emit('board:draw', 7, { x: 1 });
+    await until('it is drawn', async () => (await admin.query('SELECT FROM strokes')).rowCount === 1);
+    const stroke = ['board:stroke', { id: 1, board_id: 7, path: { x: 1 } }];
+    assert.deepEqual(await gets('SELECT'), [[], [stroke], []]);
+    assert.deepEqual(await admin.query(`SELECT FROM pg_proc WHERE proname = 'sio_watch' AND 'except_rooms' = ANY (proargnames)`).then(({ rowCount }) => rowCount), 0);
+  });
+
   it('testing an application', async () => {
     const client = await join('user:1');
     const { rows } = await admin.query(page.next('sql', 'sio_encode'));

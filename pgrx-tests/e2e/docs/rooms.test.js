@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import pg from 'pg';
+import { io as connectTo } from 'socket.io-client';
+import { follow } from '../../../client/follow.js';
 import { startAdapterServer, untilHearing } from '../../harness/bare-server.js';
 import { connectClient, received } from '../../harness/clients.js';
 import { HeldPool } from '../../harness/held-pool.js';
@@ -10,12 +12,13 @@ import { evaluate, openPage } from '../../harness/page.js';
 import { startPostgres } from '../../harness/postgres.js';
 import { createRoles, SERVER_GRANTS, SERVERS_ROLE } from '../../harness/roles.js';
 import { closeAll } from '../../harness/servers.js';
-import { until, within } from '../../harness/wait.js';
+import { never, until, within } from '../../harness/wait.js';
 
 describe('docs/rooms.md', () => {
   const page = openPage('docs/rooms.md');
   const tables = page.next('sql', 'CREATE TABLE users');
   const authenticate = page.next('js', 'authenticate');
+  const ofClient = page.next('js', 'io server disconnect');
   const join = page.next('js', 'FOR SHARE');
   const memberships = page.next('sql', 'follow_memberships');
   const ban = page.next('sql', 'disconnect_banned');
@@ -61,9 +64,27 @@ describe('docs/rooms.md', () => {
   async function start(code = join) {
     const connection = { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 };
     const server = await startAdapterServer({ connection });
-    for (const block of [authenticate, code, open]) await evaluate(block, { io: server.io, pool, console: { error() {} } });
+    const bindings = { io: server.io, pg, pool, console: { error() {} }, process: { env: { LISTS_URL: postgres.url({ user: 'socketio_lists' }) } } };
+    for (const block of [authenticate, open]) await evaluate(block, bindings);
+    const { joined } = await evaluate(code, bindings, ['joined']);
+    const { lists: poolOfLists } = await evaluate(lists, { ...bindings, joined }, ['lists']);
     await untilHearing(admin, server);
-    return server;
+    const close = async () => {
+      await server.close();
+      await poolOfLists.end();
+    };
+    return { ...server, close };
+  }
+
+  /** A client with the page's code, which notes why it is not connected: → { socket, log } */
+  async function connectAsPage(name) {
+    const io = (options) => connectTo(servers[0].url, { ...options, forceNew: true });
+    const { socket } = await evaluate(ofClient, { io, token: `token of ${name}` }, ['socket']);
+    const log = [];
+    for (const event of ['ready', 'disconnect']) socket.on(event, (reason = event) => log.push(reason));
+    socket.on('connect_error', ({ message: text }) => log.push(text));
+    clients.push({ close: () => socket.disconnect() });
+    return { socket, log };
   }
 
   /** A client that is in its rooms. */
@@ -139,6 +160,65 @@ describe('docs/rooms.md', () => {
     await assert.rejects(connectClient(servers[0], { auth: { token: 'token of Ann' } }), /unauthorized/);
     clients.splice(0, 3);
     assert.deepEqual(await got(), [[]]);
+  });
+
+  it('does not see a banned user\'s client again, whether its code connects anew or not', async () => {
+    const plain = connectTo(servers[0].url, { auth: { token: 'token of Ann' }, forceNew: true });
+    clients.push({ close: () => plain.disconnect() });
+    const reasons = [];
+    plain.on('disconnect', (reason) => reasons.push(reason));
+    const { socket, log } = await connectAsPage('Ann');
+    await until('both are connected', () => plain.connected && log.includes('ready'));
+    await admin.query('UPDATE users SET banned = true WHERE id = 1');
+    await until('the one has tried again', () => log.length === 3);
+    assert.deepEqual(log, ['ready', 'io server disconnect', 'unauthorized']);
+    assert.deepEqual(reasons, ['io server disconnect']);
+    assert.deepEqual([plain.active, socket.active], [false, false]);
+  });
+
+  it('has a client that comes back when the database was away at its connect', async () => {
+    await members('(1, 7)');
+    const away = async (table, during) => {
+      await admin.query(`ALTER TABLE ${table} RENAME TO elsewhere`);
+      await during();
+      await admin.query(`ALTER TABLE elsewhere RENAME TO ${table}`);
+    };
+    let ann;
+    await away('sessions', async () => {
+      ann = await connectAsPage('Ann');
+      await until('it is refused', () => ann.log.includes('try again'));
+      assert.equal(ann.socket.active, false);
+    });
+    await until('it is there', () => ann.log.at(-1) === 'ready');
+    await away('memberships', async () => {
+      ann.socket.io.engine.close();
+      await until('it is disconnected', () => ann.log.includes('io server disconnect'));
+      assert.equal(ann.socket.active, false);
+    });
+    await until('it is there again', () => ann.log.at(-1) === 'ready');
+    assert.deepEqual(roomsOf(ann.socket), ['group:7', 'user:1']);
+  });
+
+  it('answers no list before the client is in its rooms: nothing that is sent meanwhile is missed', async (t) => {
+    await members('(1, 7)');
+    const holder = await postgres.connect();
+    t.after(() => holder.end());
+    await holder.query('BEGIN; SELECT FROM memberships FOR UPDATE');
+    const { socket, log } = await connectAsPage('Ann');
+    const list = follow(socket, { events: 'message', fetch: () => socket.timeout(20_000).emitWithAck('messages:list') });
+    t.after(() => list.close());
+    try {
+      await until('it is connected', () => list.state !== 'offline');
+      await never('the list is live', () => list.state === 'live', { during: 1000 });
+      assert.deepEqual(log, []);
+      await message(7, 'in between');
+    } finally {
+      await holder.query('COMMIT');
+    }
+    await until('it is live', () => list.state === 'live');
+    await message(7, 'after');
+    await until('it has followed', () => list.rows.length === 2);
+    assert.deepEqual(list.rows.map(({ body }) => body), ['in between', 'after']);
   });
 
   it('disconnects a client whose rooms the database does not tell, and goes on', async () => {
@@ -241,11 +321,8 @@ describe('docs/rooms.md', () => {
     await until('it has joined', () => roomsOf(ann).includes(bob.id));
   });
 
-  it('a policy for queries goes by the same table as the rooms', async (t) => {
+  it('a policy for queries goes by the same table as the rooms', async () => {
     await admin.query(`INSERT INTO memberships VALUES (1, 7); INSERT INTO messages (group_id, body) VALUES (7, 'hers'), (8, 'not hers')`);
-    const process = { env: { LISTS_URL: postgres.url({ user: 'socketio_lists' }) } };
-    const { lists: ofLists } = await evaluate(lists, { io: servers[0].io, pg, process }, ['lists']);
-    t.after(() => ofLists.end());
     const [ann, bob] = [await connect('Ann'), await connect('Bob')];
     ann.socket.emit('messages:list', 'no function');
     const fetched = async ({ socket }) => {

@@ -13,7 +13,7 @@ import { evaluate, openPage } from '../../harness/page.js';
 import { freePort, PG_BIN, startPostgres } from '../../harness/postgres.js';
 import { Reader } from '../../harness/reader.js';
 import { fromRoot } from '../../harness/setup.js';
-import { until } from '../../harness/wait.js';
+import { never, until } from '../../harness/wait.js';
 
 const CHROMIUM = { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] };
 const OWNER = { database: 'shop', user: 'shop' };
@@ -131,6 +131,39 @@ describe('docs/start.md', () => {
     await bothShow(['#3 a pen: new'], ['#1 a book: sent', '#2 a lamp: new']);
   });
 
+  it('has the list live again after a connect at which the login query failed', async () => {
+    await stop();
+    await runSql(postgres, 'ALTER TABLE customers RENAME TO elsewhere', { database: 'shop' });
+    await serve();
+    for (const tab of tabs) await tab.getByText('try again').waitFor();
+    await runSql(postgres, 'ALTER TABLE elsewhere RENAME TO customers', { database: 'shop' });
+    await inPsql(`INSERT INTO orders (customer_id, item) VALUES (1, 'a mark')`);
+    await bothShow(['#3 a pen: new', '#6 a mark: new'], ['#1 a book: sent', '#2 a lamp: new']);
+    await until('both are live', async () => String(await states()) === 'live,live');
+  });
+
+  it('answers no list before its adapter listens: what changes until then is in it', async () => {
+    await stop();
+    // The server of the page, whose LISTEN waits for a lock.
+    reader.write('held.mjs', `
+      import pg from 'pg';
+      const { query } = pg.Client.prototype;
+      pg.Client.prototype.query = function (text, ...rest) {
+        if (!String(text).startsWith('LISTEN')) return query.call(this, text, ...rest);
+        return query.call(this, 'SELECT pg_advisory_lock(1)').then(() => query.call(this, text, ...rest));
+      };
+      await import('./server.mjs');`);
+    const holder = await postgres.connect({ database: 'shop' });
+    await holder.query('SELECT pg_advisory_lock(1)');
+    await start('held.mjs');
+    await until('both are connected', async () => (await states()).every((state) => ['loading', 'live'].includes(state)));
+    await never('a list is live', async () => (await states()).includes('live'), { during: 1000 });
+    await inPsql(`DELETE FROM orders WHERE item = 'a mark'`);
+    await holder.end();
+    await bothShow(['#3 a pen: new'], ['#1 a book: sent', '#2 a lamp: new']);
+    await until('both are live', async () => String(await states()) === 'live,live');
+  });
+
   it('has a trigger whose event reaches the customer, and nobody else', async () => {
     await inPsql(page.next('sql', 'emit_paid'));
     await tabs[0].getByText('Thank you for a pen').waitFor();
@@ -162,9 +195,13 @@ describe('docs/start.md', () => {
   });
 
   let server;
-  async function serve(file = 'server.mjs') {
+  async function start(file) {
     server = reader.start(file, { DATABASE_URL: url(), PORT: String(port) });
     await server.printed(`http://localhost:${port}`);
+  }
+
+  async function serve(file = 'server.mjs') {
+    await start(file);
     await untilListening(postgres);
   }
 

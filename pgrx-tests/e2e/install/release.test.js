@@ -9,7 +9,7 @@ import { capture } from '../../harness/processes.js';
 import { fromRoot } from '../../harness/setup.js';
 
 const FILES = ['scripts', 'sql', 'Cargo.toml', 'Cargo.lock', 'META.json', 'CHANGELOG.md', 'socketio_emitter.control', 'README.md',
-  'client/package.json', 'client/package-lock.json', 'docs/install.md', 'docs/start.md'];
+  'client/package.json', 'client/package-lock.json', 'docs/install.md', 'docs/start.md', 'client/README.md'];
 
 let clone, version;
 
@@ -77,7 +77,7 @@ describe('scripts/check-release', () => {
       ['client/package-lock.json', /("packages": \{\s*"": \{[^}]*"version": )".*"/, '$1"9.9.9"', /the package's version in client\/package-lock\.json is 9\.9\.9/],
       ...[['README.md', 'postgresql-N-socketio-emitter_'], ['README.md', 'socketio_emitter_N-'], ['README.md', 'socketio_emitter-'],
         ['docs/install.md', 'postgresql-N-socketio-emitter_'], ['docs/install.md', 'socketio_emitter_N-'], ['docs/install.md', 'install -m 644 socketio_emitter-'],
-        ['docs/start.md', 'postgresql-15-socketio-emitter_'],
+        ['docs/start.md', 'postgresql-15-socketio-emitter_'], ['client/README.md', 'socketio_emitter-client-'],
       ].map(([page, name]) => [page, new RegExp(`(${name})${version}`), '$19.9.9',
         new RegExp(`the version of ${name.replace(/.*(?=socketio)/, '')}9\\.9\\.9 in ${page} is 9\\.9\\.9, not ${version}`)]),
       ['docs/start.md', /_\d+\.\d+\.\d+-1/, '_VERSION-1', /docs\/start\.md names no package/],

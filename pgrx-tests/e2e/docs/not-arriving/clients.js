@@ -101,7 +101,7 @@ export function clientCauses(context) {
 
     for (const version of ['0.3.1', '0.4.0', '0.5.0']) {
       const appends = version >= '0.4.0';
-      it(`gets ${appends ? 'an argument too many' : 'no other arguments'} with connectionStateRecovery (adapter ${version})`, async () => {
+      it(`gets ${appends ? 'one argument too many' : 'no other arguments'} with connectionStateRecovery (adapter ${version})`, async () => {
         const connection = { connectionString: postgres.url({ user: SERVERS_ROLE }), max: 2 };
         const server = await startAdapterServer({ version, connection, io: { connectionStateRecovery: {} } });
         await untilHearing(admin, server);
