@@ -18,8 +18,10 @@ const DECLARED = `
 
 const NEEDED = [
   'DROP FUNCTION shop.room_of', 'DROP ROUTINE shop.is_seen(int)', 'DROP DOMAIN shop.amount', 'ALTER TYPE shop.address DROP ATTRIBUTE city',
-  'ALTER TYPE shop.address RENAME ATTRIBUTE city TO town',
 ];
+
+const RENAMES = 'ALTER TYPE shop.address RENAME ATTRIBUTE city TO town; ALTER FUNCTION shop.room_of RENAME TO room; ALTER TYPE shop.amount RENAME TO sum; SELECT sio_check()';
+const NAMES_BACK = 'ALTER TYPE shop.address RENAME ATTRIBUTE town TO city; ALTER FUNCTION shop.room RENAME TO room_of; ALTER TYPE shop.sum RENAME TO amount; SELECT sio_check()';
 
 /** What triggers depend on, in words. */
 const DEPENDENCIES = `
@@ -43,6 +45,8 @@ describe('what a watch computes', () => {
 
   async function assertProtected(session) {
     for (const sql of NEEDED) await refused(session, sql, '2BP01');
+    await session.query(RENAMES);
+    await session.query(NAMES_BACK);
     await session.query('DROP FUNCTION shop.is_seen(int) CASCADE');
     const { rows } = await session.query('SELECT table_name::text AS name FROM sio_watches');
     assert.deepEqual(rows, [{ name: 'shop.plain' }], 'goes with its function, and the other stays');
@@ -84,9 +88,12 @@ describe('what a watch computes', () => {
     await session.query('CREATE ROLE owner LOGIN; ALTER FUNCTION shop.room_of OWNER TO owner; GRANT USAGE ON SCHEMA shop TO owner');
     await postgres.stop();
     upgraded = await upgradePostgres(postgres, { name: 'protected-upgraded' });
+    const admin = await upgraded.connect();
+    await admin.query('BEGIN');
+    await admin.query(RENAMES);
+    await admin.query('ROLLBACK');
     const owner = await upgraded.connect({ user: 'owner' });
     await refused(owner, 'DROP FUNCTION shop.room_of', '2BP01');
-    const admin = await upgraded.connect();
     // Of each once: with the first command that may drop something and goes through, or with the next trigger.
     for (const sql of ['CREATE FUNCTION nothing() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; DROP FUNCTION nothing; CREATE TYPE t AS (); DROP TYPE t',
       `CREATE TABLE another (id int); SELECT sio_watch('another', '{staff}'); SELECT sio_unwatch('another'); DROP TABLE another`]) {

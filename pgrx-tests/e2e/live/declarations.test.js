@@ -15,7 +15,8 @@ const DEFAULTS = {
 const DECLARATIONS = [
   [[], {}],
   [['room=a', 'room=b', 'room=a'], { rooms: ['a', 'b', 'a'] }],
-  [['room=', 'event=', 'ns='], { rooms: [''], event: '', ns: '' }],
+  [['room=', 'event=', 'ns='], { rooms: [''], event: '' }],
+  [['ns=chat'], { ns: '/chat' }],
   [['room=a=b', 'event=$op = $$'], { rooms: ['a=b'], event: '$op = $$' }],
   [['columns=id'], { columns: ['id'] }],
   [['columns=ID, "ID" ,"a, b","a ""b"""'], { columns: ['id', 'ID', 'a, b', 'a "b"'] }],
