@@ -45,6 +45,11 @@ pub enum LiveTableError {
     NoTriggerPrivilege { table: String },
     /// Something other than a table, which cannot have triggers for its rows.
     NotWatchable { name: String },
+    /// A name in a trigger's arguments has passed to something else.
+    Replaced {
+        /// To what: `function shop.seen(text)`.
+        by: String,
+    },
     /// A row that is of no table.
     NotARow,
     /// A table without any watch, or without the one of that name. `watches`: those that it has.
@@ -151,6 +156,11 @@ impl LiveTableError {
                 },
                 misdeclared.message(),
                 Some(misdeclared.argument.hint),
+            ),
+            Self::Replaced { by } => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{by} has the name of something else with which the watch was declared"),
+                Some("Look whose it is. To run it nevertheless, the table's owner declares the watch again.".to_owned()),
             ),
             Self::TooManyArguments => (
                 Code::ERRCODE_TOO_MANY_ARGUMENTS,

@@ -49,6 +49,7 @@ pub fn plan_of(firing: &Firing<'_>) -> Result<Rc<Plan>, Error> {
     }
     remember(key, || {
         Found {
+            trigger: firing.oid(),
             name: firing.name(),
             arguments: firing.arguments().as_deref(),
             declared_on: firing.declared_on(),
@@ -71,6 +72,7 @@ pub fn plan_of_row(of: pg_sys::Oid, watch: Option<&[u8]>) -> Result<Rc<Plan>, Er
         Table::with_open(relation, |table| {
             let trigger = watch_of_row(table, watch)?;
             Found {
+                trigger: trigger.oid,
                 name: &trigger.name,
                 arguments: trigger.arguments.as_deref(),
                 declared_on: trigger.declared_on,
@@ -114,6 +116,7 @@ fn remember(key: For, look_up: impl FnOnce() -> Result<Cached, Error>) -> Result
 
 /// A trigger, as a plan is made of it.
 struct Found<'a, A> {
+    trigger: pg_sys::Oid,
     name: &'a CStr,
     arguments: Option<&'a [A]>,
     declared_on: pg_sys::Oid,
@@ -147,6 +150,7 @@ impl<A: AsRef<CStr>> Found<'_, A> {
                 declared_on,
                 has_old_rows: self.has_old_rows,
                 prefix: &prefix,
+                trigger: Some(self.trigger),
                 is_for_rows: true,
             };
             Plan::new(&declaration, &rows)

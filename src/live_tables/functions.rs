@@ -5,7 +5,7 @@ use crate::pg::catalog::{self, RowFunction};
 use crate::pg::encoding;
 use crate::pg::memory::Memory;
 use crate::pg::table::column::element_type;
-use crate::pg::table::expression::{Expression, RowSource, Source};
+use crate::pg::table::expression::{Code, Expression, RowSource, Source};
 use pgrx::pg_sys;
 use socketio_emitter_declaration::{FunctionName, Key};
 use std::ffi::CString;
@@ -17,6 +17,8 @@ pub struct Functions<'a> {
     expressions: Vec<Expression>,
     /// The functions that some of them are calls of, with their place: each is called once for a row.
     called: Vec<(pg_sys::Oid, usize)>,
+    /// Those that are named with their schemas; others are whatever is found on the search path.
+    named_with_schemas: Vec<Code>,
 }
 
 impl<'a> Functions<'a> {
@@ -27,6 +29,7 @@ impl<'a> Functions<'a> {
             memory,
             expressions: Vec::new(),
             called: Vec::new(),
+            named_with_schemas: Vec::new(),
         }
     }
 
@@ -40,6 +43,10 @@ impl<'a> Functions<'a> {
         name: &FunctionName,
     ) -> Result<(Source, pg_sys::Oid), Error> {
         let function = find(key, value, name, self.source)?;
+        if name.schema.is_some() && function.oid.to_u32() >= pg_sys::FirstNormalObjectId {
+            let (class, oid) = (pg_sys::ProcedureRelationId, function.oid);
+            self.named_with_schemas.push(Code { class, oid });
+        }
         let known = self.called.iter().find(|(oid, _)| *oid == function.oid);
         let index = match known {
             Some((_, index)) => *index,
@@ -80,6 +87,11 @@ impl<'a> Functions<'a> {
         };
         let type_oid = texts.type_oid();
         (Source::Expression(self.add(texts)), type_oid)
+    }
+
+    /// The functions of users that are named with their schemas.
+    pub fn named_with_schemas(&self) -> &[Code] {
+        &self.named_with_schemas
     }
 
     /// Hands them to `with`, as many as there are so far.

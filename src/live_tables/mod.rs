@@ -25,6 +25,7 @@ mod functions;
 mod json;
 mod meta;
 mod plan;
+mod protection;
 mod protocol;
 mod record;
 mod resolve;

@@ -4,6 +4,7 @@ use crate::error::{Error, LiveTableError, ParameterError, Why};
 use crate::live_tables::change::Change;
 use crate::live_tables::columns::{NamedColumns, NamedReader};
 use crate::live_tables::functions::Functions;
+use crate::live_tables::protection;
 use crate::live_tables::resolve::Resolver;
 use crate::live_tables::rooms::Rooms;
 use crate::live_tables::shape::{self, Shape};
@@ -68,6 +69,8 @@ pub struct Rows<'a> {
     pub has_old_rows: bool,
     /// What begins the message of an error that Postgres finds in the filter. In the database's encoding.
     pub prefix: &'a CStr,
+    /// The trigger, or the partition's copy of it. None while it is being declared.
+    pub trigger: Option<pg_sys::Oid>,
     /// Whether the plan is for rows, or only looked at. Who looks at a trigger must not run the functions of whoever made it.
     pub is_for_rows: bool,
 }
@@ -125,7 +128,11 @@ impl Plan {
             &payload,
             rows.is_for_rows,
         )?;
-        let expressions = resolver.functions.into_inner().into_expressions();
+        let functions = resolver.functions.into_inner();
+        if let Some(trigger) = rows.trigger {
+            protection::check(trigger, functions.named_with_schemas())?;
+        }
+        let expressions = functions.into_expressions();
         let travelling = record.iter().map(|named| &named.reader);
         let copied = match &payload {
             Shape::Function(reader) => vec![reader],
@@ -315,6 +322,9 @@ fn filter(text: &str, rows: &Rows<'_>, resolver: &Resolver<'_>) -> Result<Reader
     let c_text = CString::new(c_text).expect("Postgres's text has no NUL");
     let condition = expression::condition(&c_text, rows.prefix, &rows.source, resolver.memory)
         .map_err(|unfit| LiveTableError::unfit_filter(unfit, text))?;
+    if let Some(trigger) = rows.trigger {
+        protection::check(trigger, &condition.code_of_users())?;
+    }
     let index = resolver.functions.borrow_mut().add(condition);
     let source = Source::Expression(index);
     Ok(Reader::new(source, pg_sys::BOOLOID, false, resolver.memory))

@@ -215,6 +215,23 @@ describe('what a watch computes', () => {
     }
   });
 
+  it('follows an extension that has a relation and its row type', { skip: lacks('pg_buffercache') }, async () => {
+    await live.admin.query('CREATE EXTENSION pg_buffercache SCHEMA public; CREATE SCHEMA "Ext"; GRANT USAGE ON SCHEMA "Ext" TO PUBLIC');
+    try {
+      // From 17 on it has the type without being told.
+      const { rowCount } = await live.admin.query(`SELECT FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND classid = 'pg_type'::regclass
+        AND objid = 'pg_buffercache'::regtype AND deptype = 'e'`);
+      if (rowCount === 0) await live.admin.query('ALTER EXTENSION pg_buffercache ADD TYPE public.pg_buffercache');
+      await works('CREATE TABLE orders (id int)');
+      await watch(`rooms => '{staff}', filter => $$'pg_buffercache'::regclass IS NOT NULL$$`);
+      await live.admin.query('ALTER EXTENSION pg_buffercache SET SCHEMA "Ext"');
+      assert.deepEqual(await ids('INSERT INTO orders VALUES (1)'), [['insert', 1]]);
+      assert.match((await shown()).filter, /'"Ext"\.pg_buffercache'::regclass/);
+    } finally {
+      await live.admin.query('DROP EXTENSION pg_buffercache CASCADE; DROP SCHEMA "Ext"');
+    }
+  });
+
   it('follows what a filter that was written by hand names in a way of its own', async () => {
     await works(`CREATE TABLE orders (id int, status text); ${rowTrigger('orders', 'INSERT', ['room=staff', 'event=insert', 'filter=orders.id > 0'])}`);
     await works('ALTER TABLE orders RENAME TO purchases');

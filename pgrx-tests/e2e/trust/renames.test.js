@@ -24,7 +24,7 @@ describe('who renames something', () => {
   beforeEach(async () => {
     for (const session of [victim, stranger, evil]) await session.query('ROLLBACK; RESET ALL');
     await admin.query(`DROP SCHEMA IF EXISTS shop, shared, private, evil, evil2, other CASCADE; CREATE SCHEMA shop AUTHORIZATION victim;
-      CREATE SCHEMA shared; GRANT USAGE, CREATE ON SCHEMA shared TO victim, stranger; CREATE SCHEMA private AUTHORIZATION victim;
+      CREATE SCHEMA shared; GRANT USAGE, CREATE ON SCHEMA shared TO victim, stranger, evil; CREATE SCHEMA private AUTHORIZATION victim;
       CREATE SCHEMA evil AUTHORIZATION evil; CREATE SCHEMA other; GRANT ALL ON SCHEMA other TO victim, evil, stranger; GRANT USAGE ON SCHEMA shop TO evil`);
     await victim.query(`CREATE TABLE shop.orders (id int PRIMARY KEY, status text);
       CREATE FUNCTION shared.f(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
@@ -101,14 +101,23 @@ describe('who renames something', () => {
       await evil.query('ROLLBACK');
     });
 
-    it('whose table is locked, and which names it: a warning, and a superuser is told to try again', async () => {
-      await evil.query(`CREATE TABLE evil.t (id int); SELECT sio_watch('evil.t', '{r}', filter => $$'shop.orders'::regclass IS NOT NULL$$)`);
+    it('whose table is locked, and which names it: a warning, and all others are followed', async () => {
+      await evil.query(`CREATE TABLE evil.t (id int); SELECT sio_watch('evil.t', '{r}', filter => $$'shop.orders'::regclass IS NOT NULL AND shared.f(id::text)$$)`);
+      await victim.query(`SELECT sio_watch('shop.orders', '{r}', filter => 'shared.f(status)')`);
       await evil.query('BEGIN; LOCK TABLE evil.t');
-      await refused(admin, 'ALTER TABLE shop.orders RENAME TO sales', '55P03', { says: 'lock timeout' });
-      await victim.query('ALTER TABLE shop.orders RENAME TO sales');
-      assert.match(notices.join('\n'), /^watch "sio_watch" of table "evil\.t" could not follow the new name of "shop\.orders": canceling statement due to lock timeout$/);
+      await admin.query('ALTER TABLE shop.orders RENAME TO sales; ALTER TABLE shop.sales RENAME TO orders');
+      await victim.query('ALTER FUNCTION shared.f(text) RENAME TO g');
+      assert.equal(notices.length, 3);
+      assert.match(notices[0], /^watch "sio_watch" of table "evil\.t" could not follow the new name of "shop\.orders": canceling statement due to lock timeout$/);
       await evil.query('ROLLBACK');
-      await refused(evil, 'INSERT INTO evil.t VALUES (1)', '42P01');
+      await victim.query('INSERT INTO shop.orders VALUES (1)');
+      await refused(evil, 'INSERT INTO evil.t VALUES (1)', '42883');
+      // Nor does somebody else's function take the place of the one that was not followed.
+      await stranger.query(`CREATE FUNCTION shared.f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'code of the stranger'; RETURN true; END $$`);
+      notices.length = 0;
+      await refused(admin, 'INSERT INTO evil.t VALUES (1)', '55000', { says: /function shared\.f\(text\) has the name of something else with which the watch was declared$/, hint: /declares the watch again/ });
+      assert.match((await watches())[0].problem ?? (await watches())[1].problem, /function shared\.f\(text\) has the name/);
+      assert.deepEqual(notices, []);
     });
 
     it('that looks into their rows, or names them in a list', async () => {
@@ -132,6 +141,45 @@ describe('who renames something', () => {
       assert.equal(notices.length, 1);
       assert.match(notices[0], /^watch "sio_watch" of table "evil\.t" could not follow the new name of "shop\.orders": a literal in its filter may name "orders"/);
     });
+  });
+
+  it('is kept by no type of somebody else\'s, however it is made', { timeout: 60_000 }, async () => {
+    await evil.query(`CREATE TABLE evil.t (id int);
+      DO $$ BEGIN
+        FOR i IN 0..400 LOOP EXECUTE format('CREATE TYPE evil.t%s AS (z int)', i); END LOOP;
+        FOR i IN REVERSE 400..1 LOOP EXECUTE format('ALTER TYPE evil.t%s ADD ATTRIBUTE a evil.t%s, ADD ATTRIBUTE b evil.t%s', i, i - 1, i - 1); END LOOP;
+      END $$;
+      CREATE TRIGGER wide AFTER INSERT ON evil.t FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=r', 'filter=(''(orders)''::evil.t30 IS NOT NULL)');
+      CREATE TRIGGER deep AFTER INSERT ON evil.t FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=r', 'filter=(''(orders)''::evil.t400 IS NOT NULL)')`);
+    await victim.query(`SET statement_timeout = '20s'; ALTER TABLE shop.orders RENAME TO sales`);
+  });
+
+  it('is followed where only a cast by a function, or an empty array, names the type', async () => {
+    await victim.query(`CREATE TYPE shared.en AS ENUM ('a', 'b'); CREATE TYPE shared.pr AS (a int, b text);
+      CREATE FUNCTION shop.ft(text) RETURNS shared.pr LANGUAGE sql IMMUTABLE AS 'SELECT 1, $1';
+      CREATE CAST (text AS shared.pr) WITH FUNCTION shop.ft(text); ALTER TABLE shop.orders ADD es shared.en[];
+      SELECT sio_watch('shop.orders', '{r}', filter => 'es <> ARRAY[]::shared.en[] OR status::shared.pr IS NOT NULL');
+      ALTER TYPE shared.en RENAME TO en2; ALTER TYPE shared.pr RENAME TO pr2`);
+    await admin.query('ALTER SCHEMA shared RENAME TO "Shared"');
+    await victim.query(`INSERT INTO shop.orders VALUES (1, 'x')`);
+    await admin.query('ALTER SCHEMA "Shared" RENAME TO shared; SELECT sio_check()');
+    await refused(victim, 'DROP TYPE shared.pr2', '2BP01', { says: 'depend' });
+  });
+
+  it('is refused by their own watch alone what it can\'t go on with', async () => {
+    await victim.query(`CREATE TYPE shop.addr AS (n int, city text); ALTER TABLE shop.orders ADD ad shop.addr;
+      CREATE TABLE shop.items (id int PRIMARY KEY, note text); CREATE FUNCTION shop.title(shop.items) RETURNS text LANGUAGE sql AS 'SELECT $1.note';
+      SELECT sio_watch('shop.orders', '{r}', filter => $$ ad IS DISTINCT FROM '(1,x)'::shop.addr $$);
+      SELECT sio_watch('shop.items', '{r}', columns => '{*,shop.title()}')`);
+    await refused(victim, 'ALTER TYPE shop.addr ADD ATTRIBUTE zip text', '2BP01', { says: /a literal in its filter has other columns/ });
+    await refused(admin, 'ALTER TYPE shop.addr DROP ATTRIBUTE city', '2BP01');
+    await refused(victim, 'ALTER FUNCTION shop.title(shop.items) RENAME TO note', '2BP01', { says: /two values travel/ });
+    await victim.query(`SELECT sio_unwatch('shop.orders')`);
+    await evil.query(`CREATE TABLE evil.t (id int, ad shop.addr); SELECT sio_watch('evil.t', '{r}', filter => $$ ad IS DISTINCT FROM '(1,x)'::shop.addr $$)`);
+    notices.length = 0;
+    await victim.query('ALTER TYPE shop.addr ADD ATTRIBUTE zip text; ALTER TYPE shop.addr DROP ATTRIBUTE zip');
+    assert.ok(notices.length > 0);
+    for (const notice of notices) assert.match(notice, /^watch "sio_watch" of table "evil\.t" could not follow the new (attribute|column)/);
   });
 
   describe('without a privilege that a filter needs', () => {

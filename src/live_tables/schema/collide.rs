@@ -2,6 +2,7 @@
 
 use crate::error::{Error, LiveTableError, SchemaError, Why};
 use crate::live_tables::declared::declaration;
+use crate::live_tables::schema::patience::may_refuse;
 use crate::live_tables::schema::problem::{fit, tried};
 use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
@@ -39,7 +40,7 @@ pub fn columns_added(relation: pg_sys::Oid, columns: &[CString]) -> Result<(), E
             }
             for (watched, problem) in rows::unmade(table) {
                 // Nobody's watch keeps others from altering what is theirs.
-                if catalog::is_owned(watched.0.table) {
+                if may_refuse(&watched, catalog::owner(table)) {
                     return Err(refused(&watched, problem).into());
                 }
                 let what = format!("{part} \"{column}\" of {whole} \"{relation}\"");

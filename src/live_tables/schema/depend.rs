@@ -1,5 +1,6 @@
 //! What the functions and filters of a trigger refer to, told to Postgres, which then protects it as it does all else.
 
+use crate::live_tables::protection::follower;
 use crate::live_tables::schema::meaning::Meaning;
 use crate::live_tables::schema::problem::tried;
 use crate::live_tables::schema::watched::Watched;
@@ -48,10 +49,4 @@ pub fn trigger_created(trigger: pg_sys::Oid) {
     if let Some(follower) = follower() {
         depend::on_function(trigger, follower);
     }
-}
-
-/// The function of the event triggers, which protects what triggers depend on. That a trigger depends on it, too, tells that all of this
-/// is recorded.
-fn follower() -> Option<pg_sys::Oid> {
-    catalog::function_without_arguments(catalog::schema_oid(c"_sio")?, c"follow_schema")
 }

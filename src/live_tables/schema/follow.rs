@@ -52,7 +52,7 @@ fn rename(watched: &Watched, change: &Requalification, from: &str, to: &str) -> 
     };
     // A copy's original may be another's, but the command has locked both.
     let in_filter = match watched.filter_may_name(from) {
-        true => arguments_now(watched, change).map_err(refused)?,
+        true => arguments_now(watched, change).map_err(|trouble| refused(trouble.problem()))?,
         false => None,
     };
     let mut is_renamed = in_filter.is_some();

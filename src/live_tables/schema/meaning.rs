@@ -75,6 +75,14 @@ impl Meaning {
             })
     }
 
+    /// Whether the filter has a literal, of such a type, that isn't converted before a row comes.
+    pub fn has_deferred_literal(&self, is_of: impl Fn(pg_sys::Oid) -> bool) -> bool {
+        let literals = self.filter.iter();
+        literals
+            .flat_map(|filter| filter.deferred_literals())
+            .any(|(_, type_oid)| is_of(type_oid))
+    }
+
     /// Whether it refers to the same as this, which was read later: with other names, perhaps.
     pub fn is_same_as(&self, now: &Self, watched: &Watched) -> bool {
         let functions = |of: &Self| -> Vec<pg_sys::Oid> {
@@ -91,6 +99,9 @@ impl Meaning {
     /// The trigger's arguments with the names that everything has now. What Postgres's parser refuses of them is an ERROR.
     pub fn arguments(&self, watched: &Watched) -> Result<Vec<Vec<u8>>, Unfit> {
         let condition = self.condition(watched)?;
+        if (self.functions.iter()).any(|(_, function)| name_now(*function).is_none()) {
+            return Err(Unfit::Unqualifiable);
+        }
         let argument_now = |argument: &Vec<u8>| {
             let text = encoding::to_utf8(argument).ok()?;
             let now = match (filter(&text), &condition) {
@@ -111,21 +122,18 @@ impl Meaning {
             return Ok(None);
         };
         let text = Table::with_shared(watched.declared_on(), |table| condition.rewritten(table));
-        let text = text.transpose()?;
-        Ok(text.and_then(|text| Some(encoding::to_utf8(text.to_bytes()).ok()?.into_owned())))
+        let Some(text) = text.transpose()? else {
+            return Ok(None);
+        };
+        // Another name may have no form in UTF-8.
+        let text = encoding::to_utf8(text.to_bytes()).map_err(|_| Unfit::Unqualifiable)?;
+        Ok(Some(text.into_owned()))
     }
 
     /// Gives the function the name that it has now, and tells whether that is another.
     fn rename(&self, function: &mut FunctionName) -> bool {
         let now = self.functions.iter().find(|(name, _)| name == function);
-        let now = now.and_then(|(_, oid)| {
-            let [schema, name] = catalog::function_name(*oid)?;
-            let text = |name: &CStr| Some(encoding::to_utf8(name.to_bytes()).ok()?.into_owned());
-            Some(FunctionName {
-                schema: Some(text(&schema)?),
-                name: text(&name)?,
-            })
-        });
+        let now = now.and_then(|(_, oid)| name_now(*oid));
         match now {
             Some(now) if now != *function => {
                 *function = now;
@@ -134,6 +142,16 @@ impl Meaning {
             _ => false,
         }
     }
+}
+
+/// What the function is called. `None` if that has no form in UTF-8.
+fn name_now(function: pg_sys::Oid) -> Option<FunctionName> {
+    let [schema, name] = catalog::function_name(function)?;
+    let text = |name: &CStr| Some(encoding::to_utf8(name.to_bytes()).ok()?.into_owned());
+    Some(FunctionName {
+        schema: Some(text(&schema)?),
+        name: text(&name)?,
+    })
 }
 
 /// The function, as a trigger finds it.

@@ -106,6 +106,7 @@ fn fit_in(watched: &Watched, setting: Setting) -> Result<(), Error> {
             declared_on,
             has_old_rows,
             prefix: FILTER,
+            trigger: Some(trigger.oid),
             is_for_rows: false,
         };
         Plan::new(&declaration, &rows)

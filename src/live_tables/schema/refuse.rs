@@ -1,6 +1,7 @@
 //! What can't be followed is refused, or takes the watch with it.
 
 use crate::error::{Error, LiveTableError, Misdeclared, SchemaError, Why};
+use crate::live_tables::schema::patience::may_refuse;
 use crate::live_tables::schema::problem::{fit, tried};
 use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
@@ -49,7 +50,7 @@ pub fn objects_dropped(dropped: Vec<Dropped>, command: Option<&Altered>) -> Resu
         let Some(column) = gone.first() else {
             continue;
         };
-        for (watched, _) in rows::unmade(table) {
+        for (watched, problem) in rows::unmade(table) {
             let (part, whole) = rows::kind(table);
             let what = format!(
                 "{part} \"{}\" of {whole} \"{}\"",
@@ -57,7 +58,13 @@ pub fn objects_dropped(dropped: Vec<Dropped>, command: Option<&Altered>) -> Resu
                 display_name(table)
             );
             let dependent = watched.display_with_table();
-            give_way(&watched, what, dependent, cascades(command, Some(column)))?;
+            let cascades = cascades(command, Some(column));
+            // Nobody's watch keeps others from altering what is theirs.
+            if !cascades && !may_refuse(&watched, catalog::owner(table)) {
+                rows::warn(&watched, what, problem);
+                continue;
+            }
+            give_way(&watched, what, dependent, cascades)?;
         }
     }
     Ok(())

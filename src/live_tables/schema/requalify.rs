@@ -3,11 +3,11 @@
 //! A trigger names what it refers to; what it means by that is read with the old names, as OIDs, and written with the new ones. So nothing
 //! else takes the place of what was meant, whatever else has these names.
 
-use crate::error::{Error, SchemaError};
+use crate::error::{Error, LiveTableError, SchemaError, Why};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::schema::meaning::Meaning;
-use crate::live_tables::schema::patience::Patience;
-use crate::live_tables::schema::problem::tried;
+use crate::live_tables::schema::patience::{Patience, may_refuse};
+use crate::live_tables::schema::problem::{fit, tried};
 use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
@@ -60,13 +60,14 @@ fn follow(
     let is_same_owner = catalog::owner(table) == Some(change.owner);
     let outcome = patience
         .with(watched, change.owner, || followed(watched, change))
-        .unwrap_or_else(Outcome::Locked);
-    let may_act = catalog::is_owned(table) && (depends || is_same_owner);
+        .unwrap_or_else(Outcome::Failed);
+    let may_act = is_same_owner || (depends && may_refuse(watched, Some(change.owner)));
     let problem = match outcome {
         Outcome::Done => return Ok(()),
-        Outcome::Locked(failure) if may_act => failure.raise(),
-        Outcome::Locked(failure) => failure.message,
-        Outcome::Cannot(problem) => problem,
+        Outcome::Failed(failure) if may_act => failure.raise(),
+        Outcome::Failed(failure) => failure.message,
+        Outcome::Unclear(_) if !depends => return Ok(()),
+        Outcome::Unclear(problem) | Outcome::Cannot(problem) => problem,
     };
     let what = what(&change.names);
     let (dependent, way_out) = (watched.display_with_table(), watched.way_out());
@@ -86,17 +87,45 @@ fn follow(
 enum Outcome {
     /// It goes on.
     Done,
-    /// Somebody held a lock for too long.
-    Locked(Failure),
+    /// Something else failed, such as waiting for a lock for too long.
+    Failed(Failure),
+    /// Whoever looked couldn't tell.
+    Unclear(String),
     /// It can't, because of that.
     Cannot(String),
+}
+
+/// Why a trigger's arguments don't get new names.
+pub enum Trouble {
+    /// Whoever looked couldn't read them with the old names.
+    Unclear(String),
+    /// They can't be followed.
+    Cannot(String),
+}
+
+impl From<Trouble> for Outcome {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unclear(problem) => Self::Unclear(problem),
+            Trouble::Cannot(problem) => Self::Cannot(problem),
+        }
+    }
+}
+
+impl Trouble {
+    /// What is wrong.
+    pub fn problem(self) -> String {
+        match self {
+            Self::Unclear(problem) | Self::Cannot(problem) => problem,
+        }
+    }
 }
 
 fn followed(watched: &Watched, change: &Requalification) -> Outcome {
     let arguments = match arguments_now(watched, change) {
         Ok(None) => return Outcome::Done,
         Ok(Some(arguments)) => arguments,
-        Err(problem) => return Outcome::Cannot(problem),
+        Err(trouble) => return trouble.into(),
     };
     // As CREATE OR REPLACE TRIGGER locks it; from then on the trigger stays as it is.
     catalog::lock(watched.0.table, catalog::Lock::CreateTrigger);
@@ -110,7 +139,7 @@ fn followed(watched: &Watched, change: &Requalification) -> Outcome {
     let arguments = match arguments {
         Ok(None) => return Outcome::Done,
         Ok(Some(arguments)) => arguments,
-        Err(problem) => return Outcome::Cannot(problem),
+        Err(trouble) => return trouble.into(),
     };
     // Longer names may make them too long.
     let read = |arguments: &[Vec<u8>]| declaration(Some(arguments.iter().map(Vec::as_slice)));
@@ -122,6 +151,12 @@ fn followed(watched: &Watched, change: &Requalification) -> Outcome {
             .is_some_and(|arguments| read(arguments).is_ok())
     {
         return Outcome::Cannot(error.told().0);
+    }
+    let renamed = locked.with_arguments(arguments.clone());
+    if let Ok(Err(Error::LiveTable(LiveTableError::Misdeclared(wrong)))) = tried(&renamed, fit)
+        && matches!(wrong.why, Why::SameKey(_))
+    {
+        return Outcome::Cannot(Error::from(LiveTableError::Misdeclared(wrong)).told().0);
     }
     // Partitions' copies say what the original says.
     for copy in locked.copies() {
@@ -137,16 +172,19 @@ fn followed(watched: &Watched, change: &Requalification) -> Outcome {
 pub fn arguments_now(
     watched: &Watched,
     change: &Requalification,
-) -> Result<Option<Vec<Vec<u8>>>, String> {
+) -> Result<Option<Vec<Vec<u8>>>, Trouble> {
     let memory = Memory::of_call(c"socketio_emitter filter");
     let before = change.before(|| tried(watched, |watched| Meaning::read(watched, &memory)));
-    let meaning = match before.and_then(|read| read) {
-        Ok(Some(meaning)) => meaning,
-        Ok(None) => return Ok(None),
+    let meaning = match before {
+        Ok(Ok(Some(meaning))) => meaning,
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Err(failure)) if failure.is_inconclusive() => {
+            return Err(Trouble::Unclear(failure.message));
+        }
+        Ok(Err(_)) => return Ok(None),
+        // Also where the old names couldn't be put back, which tells nothing of the trigger.
         Err(failure) if failure.is_transient() => failure.raise(),
-        // Whoever looks couldn't tell.
-        Err(failure) if failure.is_inconclusive() => return Err(failure.message),
-        Err(_) => return Ok(None),
+        Err(failure) => return Err(Trouble::Unclear(failure.message)),
     };
     // What is written may mean the same as ever.
     let now = tried(watched, |watched| {
@@ -156,17 +194,19 @@ pub fn arguments_now(
     let is_same = matches!(now, Ok(None | Some(true)));
     if let Some(name) = meaning.in_deferred_literal(change) {
         let name = encoding::display(&name);
-        return Err(format!(
+        return Err(Trouble::Cannot(format!(
             "a literal in its filter may name \"{name}\", and is converted only when a row comes"
-        ));
+        )));
     }
     if is_same {
         return Ok(None);
     }
     match tried(watched, |watched| meaning.arguments(watched)) {
         Ok(Ok(arguments)) => Ok(Some(arguments)),
-        Ok(Err(_)) => Err("its filter does not work with the new name".to_owned()),
-        Err(failure) => Err(failure.message),
+        Ok(Err(_)) => Err(Trouble::Cannot(
+            "its filter does not work with the new name".to_owned(),
+        )),
+        Err(failure) => Err(Trouble::Cannot(failure.message)),
     }
 }
 

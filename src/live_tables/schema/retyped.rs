@@ -73,6 +73,8 @@ fn problem(watched: &Watched, column: &str) -> Option<String> {
                 Error::from(error).told().0
             })
         }
+        // With another type, something else has its name.
+        Ok(Err(error @ Error::LiveTable(LiveTableError::Replaced { .. }))) => Some(error.told().0),
         Ok(Err(_)) => None,
         Err(failure) => is_in_filter.then_some(failure.message),
     }

@@ -58,6 +58,13 @@ impl Watched {
         copies
     }
 
+    /// The same trigger as if it had these arguments.
+    pub fn with_arguments(&self, arguments: Vec<Vec<u8>>) -> Self {
+        let mut trigger = self.0.clone();
+        trigger.arguments = Some(arguments);
+        Self(trigger)
+    }
+
     /// Its arguments in UTF-8, but for those that have no form in it.
     pub fn texts(&self) -> Vec<String> {
         let arguments = self.0.arguments.iter().flatten();

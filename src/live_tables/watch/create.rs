@@ -172,6 +172,7 @@ impl Watch {
             declared_on: self.table,
             has_old_rows,
             prefix: FILTER,
+            trigger: None,
             is_for_rows: true,
         };
         let plan = Plan::new(&declaration, &rows)?;

@@ -17,6 +17,8 @@ pub struct WatchTrigger {
     pub name: CString,
     /// As the trigger has them; none if there are more than Postgres can count.
     pub arguments: Option<Vec<CString>>,
+    /// Its OID.
+    pub oid: pg_sys::Oid,
     /// The table that the trigger was declared on: of a partition's copy, the partitioned table.
     pub declared_on: pg_sys::Oid,
 }
@@ -49,6 +51,7 @@ pub fn watch_of_row(table: &Table<'_>, name: Option<&[u8]>) -> Result<WatchTrigg
         let name = trigger.name.to_owned();
         let original = trigger.is_copy.then_some(trigger.oid);
         return Ok(WatchTrigger {
+            oid: trigger.oid,
             name,
             arguments,
             declared_on: original

@@ -86,22 +86,31 @@ pub(in crate::pg) unsafe fn on_expression(
 
 /// Makes a trigger depend on casts. `casts`: rows of `pg_cast`.
 pub fn on_casts(trigger: pg_sys::Oid, casts: &[pg_sys::Oid]) {
-    for cast in casts {
-        let cast = pg_sys::ObjectAddress {
-            classId: pg_sys::Oid::from_u32(PG_CAST),
-            objectId: *cast,
+    on_all(trigger, pg_sys::Oid::from_u32(PG_CAST), casts);
+}
+
+/// Makes a trigger depend on types.
+pub fn on_types(trigger: pg_sys::Oid, types: &[pg_sys::Oid]) {
+    on_all(trigger, pg_sys::TypeRelationId, types);
+}
+
+fn on_all(trigger: pg_sys::Oid, class: pg_sys::Oid, objects: &[pg_sys::Oid]) {
+    for object in objects {
+        let object = pg_sys::ObjectAddress {
+            classId: class,
+            objectId: *object,
             objectSubId: 0,
         };
         // SAFETY: both are there.
         unsafe {
             pg_sys::recordDependencyOn(
                 &address(trigger),
-                &cast,
+                &object,
                 pg_sys::DependencyType::DEPENDENCY_NORMAL,
             );
         }
     }
-    // SAFETY: as for functions.
+    // SAFETY: within a transaction, between commands of ours.
     unsafe { pg_sys::CommandCounterIncrement() };
 }
 

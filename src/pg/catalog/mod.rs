@@ -16,7 +16,9 @@ mod types;
 pub use extension::{extension_schema, extension_version, is_member};
 pub use functions::{RowFunction, function_name, function_of_row, function_without_arguments};
 pub use json_type::{JsonType, json_type};
-pub use names::{names, qualified_name, qualify, quote_identifier, quote_literal, split_name};
+pub use names::{
+    description, names, qualified_name, qualify, quote_identifier, quote_literal, split_name,
+};
 pub use oid::{relation_oid, schema_oid, table_of_index, temporary_schema};
 pub use relations::*;
-pub use types::{base_type, holds, is_pseudo_type, is_row_type};
+pub use types::{base_type, holds, is_pseudo_type, is_row_type, row_type};

@@ -69,3 +69,20 @@ pub fn names(relation: pg_sys::Oid) -> Option<(CString, CString)> {
         ))
     }
 }
+
+/// What Postgres calls an object in its messages: `function shop.seen(text)`.
+pub fn description(class: pg_sys::Oid, object: pg_sys::Oid) -> CString {
+    let address = pg_sys::ObjectAddress {
+        classId: class,
+        objectId: object,
+        objectSubId: 0,
+    };
+    // SAFETY: a palloc'd C string, or null for what isn't there.
+    unsafe {
+        let description = pg_sys::getObjectDescription(&address, true);
+        match description.is_null() {
+            true => CString::default(),
+            false => CStr::from_ptr(description).to_owned(),
+        }
+    }
+}

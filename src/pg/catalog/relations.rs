@@ -48,6 +48,14 @@ pub fn is_owned(relation: pg_sys::Oid) -> bool {
     }
 }
 
+/// Whether the current role is the one that owns the relation, or a member of it: not, whoever owns it, because it is a superuser.
+pub fn has_owner_as_role(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up.
+    owner(relation).is_some_and(|owner| unsafe {
+        pg_sys::is_member_of_role_nosuper(pg_sys::GetUserId(), owner)
+    })
+}
+
 /// The role that owns the relation; `None` if there is no such relation.
 pub fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
     // SAFETY: an OID column with an index of its own; the rows are of pg_class, whose fixed part the struct describes.

@@ -7,7 +7,7 @@ use pgrx::{IntoDatum, pg_sys};
 use std::ffi::{CStr, CString};
 
 /// A trigger. Texts are in the database's encoding, or of any bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StoredTrigger {
     /// Its OID.
     pub oid: pg_sys::Oid,
@@ -190,6 +190,7 @@ pub fn set_arguments(trigger: &StoredTrigger, arguments: &[Vec<u8>]) {
     unsafe {
         let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
         let relation = pg_sys::table_open(pg_sys::TriggerRelationId, lock);
+        let mut is_there = false;
         each_tuple_by_key(
             pg_sys::TriggerRelationId,
             pg_sys::Oid::from_u32(pg_sys::TriggerOidIndexId),
@@ -209,10 +210,14 @@ pub fn set_arguments(trigger: &StoredTrigger, arguments: &[Vec<u8>]) {
                     &mut is_null,
                 );
                 pg_sys::CatalogTupleUpdate(relation, &mut (*changed).t_self, changed);
+                is_there = true;
             },
         );
         pg_sys::table_close(relation, lock);
-        pg_sys::CacheInvalidateRelcacheByRelid(trigger.table);
+        // Its table may have been dropped before it was locked.
+        if is_there {
+            pg_sys::CacheInvalidateRelcacheByRelid(trigger.table);
+        }
         // Who comes next, an event trigger of somebody else's perhaps, sees it.
         pg_sys::CommandCounterIncrement();
     }

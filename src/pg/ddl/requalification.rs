@@ -237,9 +237,13 @@ pub(super) unsafe fn by_move(
     })
 }
 
+/// Each once: an extension may have a row type as its member, too.
 fn with_row_types(objects: &[Object]) -> Vec<Object> {
     let row_types = objects.iter().filter_map(|object| object.row_type());
-    objects.iter().copied().chain(row_types).collect()
+    let mut all: Vec<Object> = objects.iter().copied().chain(row_types).collect();
+    all.sort_unstable_by_key(|object| (object.class.to_u32(), object.oid.to_u32()));
+    all.dedup();
+    all
 }
 
 /// With row types and array types, whose names come from the object's.

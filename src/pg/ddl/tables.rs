@@ -13,9 +13,14 @@ pub fn with_heirs(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     found
 }
 
-/// The triggers that depend on the type of a relation's rows, as far as Postgres was told.
+/// The triggers that depend on the type of a relation's rows, or on arrays of it, as far as Postgres was told.
 pub fn triggers_on_rows(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    let row_type = catalog::row_type(relation);
     // SAFETY: a look-up; 0, on which nothing depends, where there is none.
-    let row_type = unsafe { pg_sys::get_rel_type_id(relation) };
-    depend::triggers_on(pg_sys::TypeRelationId, row_type)
+    let array_type = unsafe { pg_sys::get_array_type(row_type) };
+    let on = |of| depend::triggers_on(pg_sys::TypeRelationId, of);
+    let mut triggers = [on(row_type), on(array_type)].concat();
+    triggers.sort_unstable_by_key(|trigger| trigger.to_u32());
+    triggers.dedup();
+    triggers
 }

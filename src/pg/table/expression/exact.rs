@@ -99,7 +99,7 @@ unsafe fn is_exact_call(node: *mut pg_sys::Node) -> bool {
     }
 }
 
-fn is_of_users(oid: pg_sys::Oid) -> bool {
+pub(super) fn is_of_users(oid: pg_sys::Oid) -> bool {
     oid.to_u32() >= pg_sys::FirstNormalObjectId
 }
 

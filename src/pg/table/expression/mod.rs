@@ -6,11 +6,13 @@
 //! with what its expressions give; [`Computed`] copies that.
 
 mod casts;
+mod code;
 mod computed;
 mod copies;
 mod evaluator;
 mod exact;
 mod literals;
+mod named_types;
 mod nodes;
 mod parse;
 mod pinned;
@@ -19,6 +21,7 @@ mod reads;
 mod tree;
 mod view;
 
+pub use code::Code;
 pub use computed::{Computed, Copied};
 pub use evaluator::{Evaluator, Keeper};
 pub use parse::{ROW, canonical, condition};

@@ -3,7 +3,7 @@
 use crate::pg::catalog::{RowFunction, depend};
 use crate::pg::memory::Memory;
 use crate::pg::table::definition::Table;
-use crate::pg::table::expression::casts;
+use crate::pg::table::expression::{casts, named_types};
 use pgrx::pg_sys;
 
 /// An expression over a table's row, that nobody has planned yet: what functions are inlined, and what of it is constant,
@@ -99,6 +99,7 @@ impl Expression {
         unsafe {
             depend::on_expression(trigger, table.oid(), self.node);
             depend::on_casts(trigger, &casts::of_users(self.node));
+            depend::on_types(trigger, &named_types::types_of_users(self.node));
         }
     }
 
