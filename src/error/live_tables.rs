@@ -117,7 +117,7 @@ impl LiveTableError {
                     Why::TooComplex,
                     Key::Filter,
                     Some(filter),
-                    "makes Postgres copy parts of it too often: BETWEEN, IN and .* copy what is before them, and multiply copies where they are nested",
+                    "makes Postgres copy or look up too much: BETWEEN, IN and .* copy what is before them, and multiply copies where they are nested; a call looks at all functions of its name",
                     "Name what is before them by a function of the row, or compare by >=, <= and = ANY (ARRAY[...]).",
                 );
             }

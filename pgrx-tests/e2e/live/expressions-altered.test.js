@@ -178,6 +178,7 @@ describe('what a watch computes', () => {
       ['ALTER TEXT SEARCH DICTIONARY plain RENAME TO bare', 'ALTER TEXT SEARCH DICTIONARY bare SET SCHEMA lib', 'ALTER SCHEMA lib RENAME TO "Lib"']],
     ['a table\'s row type', `ROW(id, notes)::other IS NOT NULL`, ['ALTER TABLE other RENAME TO others', 'ALTER TABLE others SET SCHEMA lib', 'ALTER TABLE lib.others RENAME TO other']],
     ['a table, by its OID', `'other'::regclass::oid > 0`, ['ALTER TABLE other RENAME TO others', 'ALTER TABLE others SET SCHEMA lib', 'ALTER INDEX lib.others RENAME TO "Other"']],
+    ['a key\'s index, by its OID', `'orders_pkey'::regclass::oid > 0`, ['ALTER TABLE orders RENAME CONSTRAINT orders_pkey TO "Key"', 'ALTER INDEX "Key" RENAME TO orders_pkey']],
     ['a sequence and a schema, by their OIDs', `'counted'::regclass::oid > 0 AND 'lib'::regnamespace::oid > 0`, ['ALTER SEQUENCE counted RENAME TO counter', 'ALTER SCHEMA lib RENAME TO "Lib"', 'ALTER SEQUENCE counter SET SCHEMA "Lib"']],
   ]) {
     it(`follows names in filters: ${what}`, async () => {

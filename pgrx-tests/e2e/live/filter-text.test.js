@@ -140,6 +140,15 @@ describe('the text of a filter', () => {
     });
   }
 
+  it('is refused where each of its many calls has many functions to look at', async () => {
+    await live.app.query(`${NOTES}; DO $$ BEGIN FOR i IN 1..400 LOOP
+      EXECUTE format('CREATE DOMAIN d%s AS int; CREATE FUNCTION many(d%s) RETURNS boolean IMMUTABLE LANGUAGE sql AS ''SELECT true''', i, i); END LOOP; END $$;
+      CREATE FUNCTION many(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`);
+    const calls = (count) => Array(count).fill('many(id)').join(' OR ');
+    await refused(live.app, `SELECT sio_watch('notes', '{staff}', filter => '${calls(3000)}')`, '54001', { says: ['parameter "filter"', 'functions of its name'] });
+    await live.app.query(`SELECT sio_watch('notes', '{staff}', filter => '${calls(100)}')`);
+  });
+
   it('can have such copies where they are few, or written', async () => {
     await live.app.query(NOTES);
     const many = (count, each) => Array.from({ length: count }, (_, index) => each(index));

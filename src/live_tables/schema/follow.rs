@@ -29,8 +29,11 @@ pub fn column_renamed(relation: pg_sys::Oid, from: &CStr, to_name: &CStr) -> Res
     };
     let tables = with_heirs(relation);
     for table in &tables {
+        // Partitions' copies say what their originals say.
         for watched in Watched::of_table(*table) {
-            rename(&watched, &change, &from, &to)?;
+            if !watched.0.is_copy {
+                rename(&watched, &change, &from, &to)?;
+            }
         }
         check_renamed(*table, &from, &to)?;
     }
@@ -50,7 +53,6 @@ fn rename(watched: &Watched, change: &Requalification, from: &str, to: &str) -> 
         problem,
         way_out: watched.way_out(),
     };
-    // A copy's original may be another's, but the command has locked both.
     let in_filter = match watched.filter_may_name(from) {
         true => arguments_now(watched, change).map_err(|trouble| refused(trouble.problem()))?,
         false => None,
@@ -75,6 +77,9 @@ fn rename(watched: &Watched, change: &Requalification, from: &str, to: &str) -> 
         && read(arguments).is_ok()
     {
         return Err(refused(error.told().0).into());
+    }
+    for copy in watched.copies() {
+        triggers::set_arguments(&copy.0, &renamed);
     }
     triggers::set_arguments(&watched.0, &renamed);
     Ok(())

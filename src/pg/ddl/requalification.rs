@@ -175,7 +175,14 @@ pub(super) unsafe fn by_rename(
             });
         }
         let old = old_name(rename)?;
-        let object = Object::at(address)?;
+        let object = match rename.renameType {
+            // Its index has its name.
+            pg_sys::ObjectType::OBJECT_TABCONSTRAINT => Object {
+                class: pg_sys::RelationRelationId,
+                oid: pg_sys::get_constraint_index(address.objectId),
+            },
+            _ => Object::at(address)?,
+        };
         let [schema, _] = object.name()?;
         Some(Requalification {
             names: Names::Objects {
@@ -311,6 +318,7 @@ unsafe fn old_name(rename: &pg_sys::RenameStmt) -> Option<CString> {
             | Kind::OBJECT_SEQUENCE
             | Kind::OBJECT_TABLE
             | Kind::OBJECT_VIEW => Some(owned((*rename.relation).relname)),
+            Kind::OBJECT_TABCONSTRAINT => Some(owned(rename.subname)),
             _ => None,
         }
     }

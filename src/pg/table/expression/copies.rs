@@ -46,6 +46,32 @@ pub(super) unsafe fn check(
     }
 }
 
+/// How many functions of a name cost as much as a node.
+const CANDIDATES_OF_NODE: u64 = 8;
+
+/// How many functions have the name, in whatever schema.
+///
+/// # Safety
+/// A list of names, as the parser's grammar makes it.
+unsafe fn functions_called(names: *mut pg_sys::List) -> u64 {
+    // SAFETY: as the caller says; a look-up by a C string, whose result is given back.
+    unsafe {
+        let Some(name) = PgList::<pg_sys::String>::from_pg(names).tail() else {
+            return 0;
+        };
+        let found = pg_sys::SearchSysCacheList(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            1,
+            pg_sys::Datum::from((*name).sval.cast_const()),
+            pg_sys::Datum::from(0),
+            pg_sys::Datum::from(0),
+        );
+        let functions = (*found).n_members as u64;
+        pg_sys::ReleaseCatCacheList(found);
+        functions
+    }
+}
+
 struct Nodes {
     written: u64,
     made: u64,
@@ -108,6 +134,12 @@ unsafe fn enter(node: *mut pg_sys::Node, nodes: &mut Nodes) -> Option<u64> {
                     Copies::Parsed(times) => parsed_and_copied(times),
                 };
                 return Some(of_each.saturating_mul(right));
+            }
+            // All of that name are looked at, and listed, for each call.
+            pg_sys::NodeTag::T_FuncCall => {
+                let names = (*node.cast::<pg_sys::FuncCall>()).funcname;
+                let made = of_each.saturating_mul(functions_called(names) / CANDIDATES_OF_NODE);
+                nodes.made = nodes.made.saturating_add(made);
             }
             // Nobody knows yet how many columns it has.
             pg_sys::NodeTag::T_A_Indirection
