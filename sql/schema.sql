@@ -15,11 +15,12 @@ BEGIN
     END IF;
     IF TG_EVENT = 'ddl_command_start' THEN
         -- pg_upgrade makes the triggers anew, and these event triggers after them, so that nothing was told of any. Of which it was told,
-        -- depends on this function, too; and before one is made, it is told of all others.
-        IF NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 1255 AND refobjid = '_sio.follow_schema'::regproc AND classid = 2620) THEN
-            PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
-            WHERE p.proname = 'sio_emit_changes';
-        END IF;
+        -- depends on this function, too.
+        PERFORM _sio.protect(t.oid) FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid AND t.tgparentid = 0 -- no partition's copy
+        WHERE p.proname = 'sio_emit_changes' AND NOT EXISTS (
+            SELECT FROM pg_depend d
+            WHERE d.classid = 2620 AND d.objid = t.oid AND d.refclassid = 1255 AND d.refobjid = '_sio.follow_schema'::regproc
+        );
     ELSIF TG_EVENT = 'ddl_command_end' THEN
         PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
     ELSE

@@ -159,8 +159,8 @@ impl LiveTableError {
             ),
             Self::Replaced { by } => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("{by} has the name of something else with which the watch was declared"),
-                Some("Look whose it is. To run it nevertheless, the table's owner declares the watch again.".to_owned()),
+                format!("{by} is not what the watch was declared with"),
+                Some("Something else had its name or its place then, or it was made later. Look whose it is; to run it nevertheless, declare the watch again.".to_owned()),
             ),
             Self::TooManyArguments => (
                 Code::ERRCODE_TOO_MANY_ARGUMENTS,

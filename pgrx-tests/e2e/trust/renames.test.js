@@ -115,8 +115,8 @@ describe('who renames something', () => {
       // Nor does somebody else's function take the place of the one that was not followed.
       await stranger.query(`CREATE FUNCTION shared.f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'code of the stranger'; RETURN true; END $$`);
       notices.length = 0;
-      await refused(admin, 'INSERT INTO evil.t VALUES (1)', '55000', { says: /function shared\.f\(text\) has the name of something else with which the watch was declared$/, hint: /declares the watch again/ });
-      assert.match((await watches())[0].problem ?? (await watches())[1].problem, /function shared\.f\(text\) has the name/);
+      await refused(admin, 'INSERT INTO evil.t VALUES (1)', '55000', { says: /function shared\.f\(text\) is not what the watch was declared with$/, hint: /declare the watch again/ });
+      assert.match((await watches())[0].problem ?? (await watches())[1].problem, /function shared\.f\(text\) is not what/);
       assert.deepEqual(notices, []);
     });
 
@@ -152,6 +152,75 @@ describe('who renames something', () => {
       CREATE TRIGGER wide AFTER INSERT ON evil.t FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=r', 'filter=(''(orders)''::evil.t30 IS NOT NULL)');
       CREATE TRIGGER deep AFTER INSERT ON evil.t FOR EACH ROW EXECUTE FUNCTION sio_emit_changes('room=r', 'filter=(''(orders)''::evil.t400 IS NOT NULL)')`);
     await victim.query(`SET statement_timeout = '20s'; ALTER TABLE shop.orders RENAME TO sales`);
+  });
+
+  const FORMS = [`status::shared.pr IS NOT NULL`, `'(1,x)'::shared.pr IS NOT NULL`, `list::shared.pr[] IS NOT NULL`, `status::shared.rg IS NOT NULL`,
+    `'{a}'::shared.dd[] IS NOT NULL`, `status::shared.dd IS NOT NULL`, `ROW(id, status)::shared.pr IS NOT NULL`, `ARRAY[]::shared.pr[] IS NOT NULL`];
+  const TYPES = `CREATE TYPE shared.pr AS (a int, b text); CREATE DOMAIN shared.dd AS text; CREATE TYPE shared.rg AS RANGE (subtype = text)`;
+  const TYPES_OF_OTHERS = `CREATE FUNCTION shared.code(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'code of the stranger'; RETURN true; END $$;
+    CREATE DOMAIN shared.dd AS text CHECK (shared.code(VALUE)); CREATE TYPE shared.pr AS (a int, b shared.dd);
+    CREATE TYPE shared.rg AS RANGE (subtype = shared.dd, subtype_opclass = text_ops, multirange_type_name = shared.mr)`;
+
+  it('gives nobody\'s filter another type under a name that was not followed', async () => {
+    await victim.query(TYPES);
+    await evil.query(`CREATE TABLE evil.t (id int, status text, list text[])`);
+    for (const [index, filter] of FORMS.entries()) {
+      await evil.query({ text: `SELECT sio_watch('evil.t', '{r}', name => $1, filter => $2)`, values: [`w${index}`, filter] });
+    }
+    await evil.query('BEGIN; LOCK TABLE evil.t');
+    await victim.query('ALTER TYPE shared.pr RENAME TO pr2; ALTER DOMAIN shared.dd RENAME TO dd2; ALTER TYPE shared.rg RENAME TO rg2');
+    await evil.query('ROLLBACK');
+    await stranger.query(TYPES_OF_OTHERS);
+    notices.length = 0;
+    for (const [index, filter] of FORMS.entries()) {
+      const problem = (await admin.query('SELECT problem FROM sio_watches WHERE name = $1', [`w${index}`])).rows[0].problem;
+      assert.match(problem ?? '', /is not what the watch was declared with/, filter);
+      await evil.query(`ALTER TABLE evil.t DISABLE TRIGGER USER; ALTER TABLE evil.t ENABLE TRIGGER w${index}`);
+      await refused(admin, `INSERT INTO evil.t VALUES (1, '(1,x)', '{"(1,x)"}')`, '55000');
+    }
+    assert.deepEqual(notices.filter((notice) => /stranger/.test(notice)), []);
+  });
+
+  it('is followed by whoever may read what the owner of the table may not', async () => {
+    await admin.query('DROP SCHEMA shared CASCADE; GRANT CREATE ON DATABASE postgres TO stranger');
+    await stranger.query('CREATE SCHEMA shared; GRANT USAGE, CREATE ON SCHEMA shared TO victim');
+    await victim.query(`${TYPES}; CREATE TABLE shop.lists (id int, status text, list text[])`);
+    for (const [index, filter] of FORMS.entries()) {
+      await victim.query({ text: `SELECT sio_watch('shop.lists', '{r}', name => $1, filter => $2)`, values: [`w${index}`, filter] });
+    }
+    notices.length = 0;
+    await stranger.query(`REVOKE USAGE ON SCHEMA shared FROM victim; ALTER SCHEMA shared RENAME TO old; GRANT USAGE ON SCHEMA old TO victim;
+      CREATE SCHEMA shared; GRANT USAGE ON SCHEMA shared TO PUBLIC; ${TYPES_OF_OTHERS}`);
+    try {
+      assert.deepEqual(notices, []);
+      await admin.query(`INSERT INTO shop.lists VALUES (1, '(1,x)', '{"(1,x)"}')`).catch(({ message }) => assert.match(message, /malformed range/));
+      assert.deepEqual(notices, []);
+      for (const { problem } of await watches()) assert.equal(problem, null);
+    } finally {
+      await admin.query('DROP SCHEMA old CASCADE; REVOKE CREATE ON DATABASE postgres FROM stranger');
+    }
+  });
+
+  it('is followed in a database that was restored, where grants came after the watches', async () => {
+    await victim.query(`CREATE FUNCTION shop.g(text) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TABLE shop.plain (id int, status text);
+      SELECT sio_watch('shop.plain', '{r}', filter => 'shop.g(status)'); SELECT sio_watch('shop.orders', '{r}', filter => 'shared.f(status)')`);
+    await postgres.createDatabase('restored');
+    const file = `${postgres.dataDir}/dump`;
+    assert.equal((await postgres.run('pg_dump', ['--format=custom', `--file=${file}`, 'postgres'])).code, 0);
+    assert.equal((await postgres.run('pg_restore', ['--exit-on-error', '--dbname=restored', file])).code, 0);
+    const session = await postgres.connect({ database: 'restored', user: 'victim' });
+    await session.query('ALTER FUNCTION shared.f(text) RENAME TO f2; ALTER FUNCTION shop.g(text) RENAME TO g2; INSERT INTO shop.orders VALUES (1); INSERT INTO shop.plain VALUES (1)');
+    await refused(session, 'DROP FUNCTION shared.f2(text)', '2BP01', { says: 'depend' });
+    await session.end();
+  });
+
+  it('is followed in a watch whose table\'s owner could not read it', async () => {
+    await admin.query('REVOKE ALL ON SCHEMA shared FROM victim');
+    await victim.query('CREATE TABLE shop.z (id int, status text); GRANT TRIGGER, SELECT ON shop.z TO evil');
+    await evil.query(`CREATE FUNCTION shared.h(text) RETURNS boolean LANGUAGE sql AS 'SELECT true'; SELECT sio_watch('shop.z', '{r}', filter => 'shared.h(status)')`);
+    await admin.query('GRANT USAGE ON SCHEMA shared TO victim');
+    await evil.query('ALTER FUNCTION shared.h(text) RENAME TO i');
+    await victim.query('INSERT INTO shop.z VALUES (1)');
   });
 
   it('is followed where only a cast by a function, or an empty array, names the type', async () => {

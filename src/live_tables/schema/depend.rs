@@ -2,10 +2,10 @@
 
 use crate::live_tables::protection::follower;
 use crate::live_tables::schema::meaning::Meaning;
-use crate::live_tables::schema::problem::tried;
+use crate::live_tables::schema::problem::tried_anyhow;
 use crate::live_tables::schema::watched::Watched;
 use crate::pg::catalog::triggers::StoredTrigger;
-use crate::pg::catalog::{self, Lock, depend};
+use crate::pg::catalog::{self, depend};
 use crate::pg::memory::Memory;
 use pgrx::pg_sys;
 
@@ -20,16 +20,29 @@ pub fn protect(trigger: pg_sys::Oid) {
     if is_copy || is_told() {
         return;
     }
-    // Until the end of the transaction, or somebody could drop the trigger and leave what is recorded here.
-    catalog::lock(table, Lock::Select);
-    if !is_told() {
-        trigger_created(trigger);
+    // Until the end of the transaction, or somebody could drop the trigger and leave what is recorded here. Nobody waits for a table that
+    // others keep locked: the next command asks again.
+    if catalog::lock_at_once(table) && !is_told() {
+        record(trigger, Unclear::Later);
     }
 }
 
 /// Makes a new trigger depend on the functions, operators and types that its arguments refer to. One that can't be followed
 /// depends on none of them, and of a partition's copy the original does.
 pub fn trigger_created(trigger: pg_sys::Oid) {
+    record(trigger, Unclear::Never);
+}
+
+/// What is recorded of a trigger if whoever looks can't tell what it refers to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unclear {
+    /// Somebody else may.
+    Later,
+    /// Nothing: nobody may run what it was not declared with.
+    Never,
+}
+
+fn record(trigger: pg_sys::Oid, unclear: Unclear) {
     let Some(watched) = Watched::by_oid(trigger) else {
         return;
     };
@@ -37,13 +50,14 @@ pub fn trigger_created(trigger: pg_sys::Oid) {
         return;
     }
     let memory = Memory::of_call(c"socketio_emitter filter");
-    let recorded = tried(&watched, |watched| {
+    let recorded = tried_anyhow(&watched, |watched| {
         if let Some(meaning) = Meaning::read(watched, &memory) {
             meaning.record_dependencies(watched);
         }
     });
-    // An ERROR of Postgres's parser is the trigger's problem. Whoever couldn't tell leaves it to the next one.
-    if recorded.is_err_and(|failure| failure.is_inconclusive()) {
+    // Any other ERROR of Postgres's parser is the trigger's problem.
+    let is_unclear = recorded.is_err_and(|failure| failure.is_inconclusive());
+    if is_unclear && unclear == Unclear::Later {
         return;
     }
     if let Some(follower) = follower() {

@@ -72,6 +72,20 @@ pub fn tried<R>(watched: &Watched, look: impl FnOnce(&Watched) -> R) -> Result<R
     }
 }
 
+/// [`tried`], and once more as the current role if the owner lacks a privilege: for looks after which something is written down. Whoever
+/// declares a trigger, restores it or gives other names can read what the owner can't, or can't yet.
+pub fn tried_anyhow<R>(watched: &Watched, look: impl Fn(&Watched) -> R) -> Result<R, Failure> {
+    match tried(watched, &look) {
+        Err(failure) if failure.is_inconclusive() => failure::in_subtransaction(|| look(watched))
+            .or_else(|again| match again {
+                again if again.is_transient() => again.raise(),
+                again if again.is_inconclusive() => Err(failure),
+                again => Err(again),
+            }),
+        result => result,
+    }
+}
+
 /// The error that a change of the table would fail with, if there is one that depends neither on the row nor on the session.
 pub fn fit(watched: &Watched) -> Result<(), Error> {
     fit_in(watched, Setting::Any)

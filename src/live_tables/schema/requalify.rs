@@ -7,7 +7,7 @@ use crate::error::{Error, LiveTableError, SchemaError, Why};
 use crate::live_tables::declared::declaration;
 use crate::live_tables::schema::meaning::Meaning;
 use crate::live_tables::schema::patience::{Patience, may_refuse};
-use crate::live_tables::schema::problem::{fit, tried};
+use crate::live_tables::schema::problem::{fit, tried, tried_anyhow};
 use crate::live_tables::schema::rows;
 use crate::live_tables::schema::watched::Watched;
 use crate::live_tables::watch::display_name;
@@ -25,7 +25,10 @@ use std::ffi::{CStr, CString};
 pub fn requalified(change: &Requalification) -> Result<(), Error> {
     let dependents = change.dependents();
     let mut patience = Patience::new();
-    for watched in Watched::all() {
+    let mut all = Watched::all();
+    // Those of others can take the locks that there are.
+    all.sort_by_key(|watched| catalog::owner(watched.0.table) != Some(change.owner));
+    for watched in all {
         let depends = dependents.has(watched.0.oid);
         // Nothing tells of what an array's or a row's literal names.
         if depends || has_name_in_literal(&watched, &change.names) {
@@ -174,7 +177,7 @@ pub fn arguments_now(
     change: &Requalification,
 ) -> Result<Option<Vec<Vec<u8>>>, Trouble> {
     let memory = Memory::of_call(c"socketio_emitter filter");
-    let before = change.before(|| tried(watched, |watched| Meaning::read(watched, &memory)));
+    let before = change.before(|| tried_anyhow(watched, |watched| Meaning::read(watched, &memory)));
     let meaning = match before {
         Ok(Ok(Some(meaning))) => meaning,
         Ok(Ok(None)) => return Ok(None),
@@ -187,7 +190,7 @@ pub fn arguments_now(
         Err(failure) => return Err(Trouble::Unclear(failure.message)),
     };
     // What is written may mean the same as ever.
-    let now = tried(watched, |watched| {
+    let now = tried_anyhow(watched, |watched| {
         let now = Meaning::read(watched, &memory)?;
         Some(meaning.is_same_as(&now, watched))
     });
@@ -201,7 +204,7 @@ pub fn arguments_now(
     if is_same {
         return Ok(None);
     }
-    match tried(watched, |watched| meaning.arguments(watched)) {
+    match tried_anyhow(watched, |watched| meaning.arguments(watched)) {
         Ok(Ok(arguments)) => Ok(Some(arguments)),
         Ok(Err(_)) => Err(Trouble::Cannot(
             "its filter does not work with the new name".to_owned(),

@@ -51,6 +51,9 @@ impl Watched {
 
     /// The copies that partitions have of it.
     pub fn copies(&self) -> Vec<Self> {
+        if !catalog::is_partitioned(self.0.table) {
+            return Vec::new();
+        }
         let original =
             |copy: &Self| catalog::original_trigger(copy.0.oid).map(|(trigger, _)| trigger);
         let mut copies = Self::all_with_copies();

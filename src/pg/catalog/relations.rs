@@ -11,6 +11,12 @@ pub fn is_table(relation: pg_sys::Oid) -> bool {
     kind == pg_sys::RELKIND_RELATION || kind == pg_sys::RELKIND_PARTITIONED_TABLE
 }
 
+/// Whether the relation is a partitioned table.
+pub fn is_partitioned(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up; 0 for what doesn't exist.
+    unsafe { pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_PARTITIONED_TABLE }
+}
+
 /// The relation whose rows are of that type; `None` for a type that no relation has.
 pub fn relation_of_type(of: pg_sys::Oid) -> Option<pg_sys::Oid> {
     // SAFETY: a look-up; 0 for what doesn't exist.
@@ -101,7 +107,6 @@ pub fn table_of_original_trigger(trigger: pg_sys::Oid) -> Option<pg_sys::Oid> {
 /// The lock that a statement takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Lock {
-    Select,
     CreateTrigger,
     DropTrigger,
 }
@@ -110,12 +115,19 @@ pub enum Lock {
 /// gone there is nothing to protect.
 pub fn lock(relation: pg_sys::Oid, lock: Lock) {
     let mode = match lock {
-        Lock::Select => pg_sys::AccessShareLock,
         Lock::CreateTrigger => pg_sys::ShareRowExclusiveLock,
         Lock::DropTrigger => pg_sys::AccessExclusiveLock,
     };
     // SAFETY: waits until it has the lock.
     unsafe { pg_sys::LockRelationOid(relation, mode as pg_sys::LOCKMODE) };
+}
+
+/// Locks a relation as a SELECT does, until the end of the transaction, if nobody has to be waited for. Returns whether it did.
+pub fn lock_at_once(relation: pg_sys::Oid) -> bool {
+    // SAFETY: doesn't wait.
+    unsafe {
+        pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
+    }
 }
 
 unsafe extern "C-unwind" {

@@ -1,11 +1,11 @@
-//! What runs code of users when an expression is evaluated.
+//! What may run code of users when an expression is evaluated.
 
 use crate::pg::table::expression::exact::is_of_users;
-use crate::pg::table::expression::nodes;
 use crate::pg::table::expression::tree::Expression;
+use crate::pg::table::expression::{named_types, nodes};
 use pgrx::{PgList, pg_sys};
 
-/// A function, an operator or a domain.
+/// A function, an operator or a type: a value of one is made by what it is made of, whose domains have conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     /// The catalog that it is in.
@@ -15,7 +15,8 @@ pub struct Code {
 }
 
 impl Expression {
-    /// The functions, operators and domains of users that run when it is evaluated, as Postgres's record of its dependencies has them.
+    /// The functions, operators and types of users by which it is evaluated, each as [`Self::record_dependencies`] records it. A row that
+    /// becomes one of a parent's type isn't among them: that runs nothing.
     pub fn code_of_users(&self) -> Vec<Code> {
         use pg_sys::{OperatorRelationId, ProcedureRelationId, TypeRelationId};
         let mut code = Vec::new();
@@ -54,8 +55,29 @@ impl Expression {
                         let domain = &*node.cast::<pg_sys::CoerceToDomain>();
                         add(TypeRelationId, domain.resulttype);
                     }
+                    pg_sys::NodeTag::T_CoerceViaIO => {
+                        let text = &*node.cast::<pg_sys::CoerceViaIO>();
+                        add(TypeRelationId, text.resulttype);
+                    }
+                    pg_sys::NodeTag::T_ArrayCoerceExpr => {
+                        let array = &*node.cast::<pg_sys::ArrayCoerceExpr>();
+                        add(TypeRelationId, array.resulttype);
+                    }
+                    pg_sys::NodeTag::T_RelabelType => {
+                        let label = &*node.cast::<pg_sys::RelabelType>();
+                        add(TypeRelationId, label.resulttype);
+                    }
+                    pg_sys::NodeTag::T_RowExpr => {
+                        add(TypeRelationId, (*node.cast::<pg_sys::RowExpr>()).row_typeid);
+                    }
+                    pg_sys::NodeTag::T_Const => {
+                        add(TypeRelationId, (*node.cast::<pg_sys::Const>()).consttype);
+                    }
                     _ => {}
                 }
+            }
+            for named in named_types::types_of_users(self.node) {
+                add(TypeRelationId, named);
             }
         }
         code
