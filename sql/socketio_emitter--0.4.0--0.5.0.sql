@@ -106,7 +106,8 @@ BEGIN
         WHERE p.proname = 'sio_emit_changes' AND NOT EXISTS (
             SELECT FROM pg_depend d
             WHERE d.classid = 2620 AND d.objid = t.oid AND d.refclassid = 1255 AND d.refobjid = '_sio.follow_schema'::regproc
-        );
+        )
+        LIMIT 500; -- each locks a table; the next command goes on
     ELSIF TG_EVENT = 'ddl_command_end' THEN
         PERFORM _sio.altered(c.command) FROM pg_event_trigger_ddl_commands() c;
     ELSE
@@ -116,8 +117,9 @@ BEGIN
     END IF;
 EXCEPTION
     -- What is refused; and what passes, such as somebody's lock: the command goes well when it is tried again, while one that nobody
-    -- has followed leaves watches that break writes. The name of a class stands for all of it.
-    WHEN dependent_objects_still_exist OR lock_not_available OR transaction_rollback OR insufficient_resources THEN
+    -- has followed leaves watches that break writes. So is a stack that the caller has left too little of. The name of a class stands
+    -- for all of it.
+    WHEN dependent_objects_still_exist OR lock_not_available OR transaction_rollback OR insufficient_resources OR statement_too_complex THEN
         RAISE;
     WHEN OTHERS THEN
         RAISE WARNING 'socketio_emitter could not follow this command: %', SQLERRM
@@ -138,13 +140,13 @@ CREATE EVENT TRIGGER sio_dropped ON sql_drop EXECUTE FUNCTION _sio.follow_schema
 CREATE EVENT TRIGGER sio_begun ON ddl_command_start
     WHEN TAG IN ('ALTER AGGREGATE', 'ALTER COLLATION', 'ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION',
         'ALTER INDEX', 'ALTER MATERIALIZED VIEW', 'ALTER OPERATOR', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER SCHEMA',
-        'ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE',
-        'ALTER VIEW', 'CREATE SCHEMA', 'CREATE TRIGGER', 'DROP ACCESS METHOD', 'DROP AGGREGATE', 'DROP CAST', 'DROP COLLATION',
-        'DROP DOMAIN', 'DROP EXTENSION', 'DROP FOREIGN DATA WRAPPER', 'DROP FOREIGN TABLE', 'DROP FUNCTION', 'DROP INDEX',
-        'DROP LANGUAGE', 'DROP MATERIALIZED VIEW', 'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP OWNED',
-        'DROP PROCEDURE', 'DROP ROUTINE', 'DROP SCHEMA', 'DROP SEQUENCE', 'DROP SERVER', 'DROP TABLE',
-        'DROP TEXT SEARCH CONFIGURATION', 'DROP TEXT SEARCH DICTIONARY', 'DROP TEXT SEARCH PARSER', 'DROP TEXT SEARCH TEMPLATE',
-        'DROP TRANSFORM', 'DROP TYPE', 'DROP VIEW')
+        'ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'ALTER TYPE', 'ALTER VIEW',
+        'CREATE AGGREGATE', 'CREATE CAST', 'CREATE DOMAIN', 'CREATE FUNCTION', 'CREATE OPERATOR', 'CREATE SCHEMA', 'CREATE TRIGGER',
+        'CREATE TYPE', 'DROP ACCESS METHOD', 'DROP AGGREGATE', 'DROP CAST', 'DROP COLLATION', 'DROP DOMAIN', 'DROP EXTENSION',
+        'DROP FOREIGN DATA WRAPPER', 'DROP FOREIGN TABLE', 'DROP FUNCTION', 'DROP INDEX', 'DROP LANGUAGE', 'DROP MATERIALIZED VIEW',
+        'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP OWNED', 'DROP PROCEDURE', 'DROP ROUTINE', 'DROP SCHEMA',
+        'DROP SEQUENCE', 'DROP SERVER', 'DROP TABLE', 'DROP TEXT SEARCH CONFIGURATION', 'DROP TEXT SEARCH DICTIONARY',
+        'DROP TEXT SEARCH PARSER', 'DROP TEXT SEARCH TEMPLATE', 'DROP TRANSFORM', 'DROP TYPE', 'DROP VIEW')
     EXECUTE FUNCTION _sio.follow_schema();
 COMMENT ON EVENT TRIGGER sio_altered IS 'Adapts the watches of socketio_emitter to renamed and altered columns';
 COMMENT ON EVENT TRIGGER sio_dropped IS 'Protects what watches of socketio_emitter depend on';

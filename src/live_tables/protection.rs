@@ -17,6 +17,11 @@ pub fn follower() -> Option<pg_sys::Oid> {
     catalog::function_without_arguments(catalog::schema_oid(c"_sio")?, c"follow_schema")
 }
 
+/// Whether what the trigger depends on is recorded.
+pub fn is_told(trigger: pg_sys::Oid) -> bool {
+    follower().is_none_or(|follower| depend::is_on_function(trigger, follower))
+}
+
 /// Checks that all of it is what the trigger was declared with. Of a trigger of which nothing is recorded nothing is known.
 pub fn check(trigger: pg_sys::Oid, code: &[Code]) -> Result<(), Error> {
     if code.is_empty() {

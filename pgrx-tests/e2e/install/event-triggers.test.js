@@ -167,10 +167,11 @@ describe('the event triggers', () => {
     await writer.end();
   });
 
-  for (const [code, passes] of [['40001', true], ['40P01', true], ['53100', true], ['53200', true], ['55P03', true], ['2BP01', true], ['42501', false], ['XX000', false]]) {
+  for (const [code, passes] of [['40001', true], ['40P01', true], ['53100', true], ['53200', true], ['54001', true], ['55P03', true], ['2BP01', true], ['42501', false], ['XX000', false]]) {
     it(`${passes ? 'fail a command with' : 'let a command run, and warn of'} ${code}`, async () => {
-      await admin.query(`CREATE EXTENSION socketio_emitter; ${WATCHED}; CREATE TYPE t AS (); BEGIN; ${FORGET}; COMMIT;
-        CREATE OR REPLACE FUNCTION _sio.protect(trigger oid) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'trouble' USING ERRCODE = '${code}'; END $$`);
+      await admin.query(`CREATE EXTENSION socketio_emitter; ${WATCHED}; CREATE TYPE t AS ();
+        CREATE OR REPLACE FUNCTION _sio.protect(trigger oid) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'trouble' USING ERRCODE = '${code}'; END $$;
+        BEGIN; ${FORGET}; COMMIT`);
       if (passes) await refused(admin, 'DROP TYPE t', code, { says: 'trouble' });
       else await admin.query('DROP TYPE t');
       const warning = ['WARNING', code, 'socketio_emitter could not follow this command: trouble'];

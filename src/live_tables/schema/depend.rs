@@ -1,6 +1,6 @@
 //! What the functions and filters of a trigger refer to, told to Postgres, which then protects it as it does all else.
 
-use crate::live_tables::protection::follower;
+use crate::live_tables::protection::{follower, is_told};
 use crate::live_tables::schema::meaning::Meaning;
 use crate::live_tables::schema::problem::tried_anyhow;
 use crate::live_tables::schema::watched::Watched;
@@ -12,17 +12,16 @@ use pgrx::pg_sys;
 /// Makes a trigger depend on what its arguments refer to, unless it does already: pg_upgrade makes triggers anew, and event triggers
 /// only after them.
 pub fn protect(trigger: pg_sys::Oid) {
-    let is_told = || follower().is_none_or(|follower| depend::is_on_function(trigger, follower));
     let Some(Watched(StoredTrigger { table, is_copy, .. })) = Watched::by_oid(trigger) else {
         return;
     };
     // Anybody may ask for this, and must hold no lock where there is nothing to do.
-    if is_copy || is_told() {
+    if is_copy || is_told(trigger) {
         return;
     }
     // Until the end of the transaction, or somebody could drop the trigger and leave what is recorded here. Nobody waits for a table that
     // others keep locked: the next command asks again.
-    if catalog::lock_at_once(table) && !is_told() {
+    if catalog::lock_at_once(table) && !is_told(trigger) {
         record(trigger, Unclear::Later);
     }
 }
@@ -55,10 +54,12 @@ fn record(trigger: pg_sys::Oid, unclear: Unclear) {
             meaning.record_dependencies(watched);
         }
     });
-    // Any other ERROR of Postgres's parser is the trigger's problem.
-    let is_unclear = recorded.is_err_and(|failure| failure.is_inconclusive());
-    if is_unclear && unclear == Unclear::Later {
-        return;
+    // Any other ERROR of Postgres's parser is the trigger's problem; so is a limit that the text exceeds.
+    if let Err(failure) = recorded {
+        let is_of_who_looks = failure.is_inconclusive() && !failure.is_limit_class();
+        if is_of_who_looks && unclear == Unclear::Later || failure.is_unsafe_use() {
+            return;
+        }
     }
     if let Some(follower) = follower() {
         depend::on_function(trigger, follower);

@@ -20,6 +20,11 @@ impl Patience {
         Self(Duration::from_secs(1))
     }
 
+    /// Whether that time is over.
+    pub fn is_over(&self) -> bool {
+        self.0 <= LEAST
+    }
+
     /// Runs `work` for a trigger. If its table isn't `owner`'s, whose things are altered, locks are waited for no longer than that, and an
     /// ERROR is returned, but for a cancellation: whatever is wrong with a watch of somebody else's, others are followed.
     pub fn with<R>(

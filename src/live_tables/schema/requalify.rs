@@ -5,6 +5,7 @@
 
 use crate::error::{Error, LiveTableError, SchemaError, Why};
 use crate::live_tables::declared::declaration;
+use crate::live_tables::protection::is_told;
 use crate::live_tables::schema::meaning::Meaning;
 use crate::live_tables::schema::patience::{Patience, may_refuse};
 use crate::live_tables::schema::problem::{fit, tried, tried_anyhow};
@@ -28,10 +29,17 @@ pub fn requalified(change: &Requalification) -> Result<(), Error> {
     let mut all = Watched::all();
     // Those of others can take the locks that there are.
     all.sort_by_key(|watched| catalog::owner(watched.0.table) != Some(change.owner));
+    let names = in_utf8(&change.names);
     for watched in all {
-        let depends = dependents.has(watched.0.oid);
-        // Nothing tells of what an array's or a row's literal names.
-        if depends || has_name_in_literal(&watched, &change.names) {
+        // Of one of which Postgres wasn't told, as after pg_upgrade, nothing else tells.
+        let depends = dependents.has(watched.0.oid)
+            || (has_name(&watched, &names) && !is_told(watched.0.oid));
+        // Nor of what an array's or a row's literal names. Whoever has many such literals doesn't keep others busy with them.
+        let may_name = || {
+            let is_mine = catalog::owner(watched.0.table) == Some(change.owner);
+            (is_mine || !patience.is_over()) && has_name_in_literal(&watched, &names)
+        };
+        if depends || may_name() {
             follow(&watched, change, depends, &mut patience)?;
         }
     }
@@ -67,7 +75,10 @@ fn follow(
     let may_act = is_same_owner || (depends && may_refuse(watched, Some(change.owner)));
     let problem = match outcome {
         Outcome::Done => return Ok(()),
-        Outcome::Failed(failure) if may_act => failure.raise(),
+        // Nothing would keep it from running what gets the old name.
+        Outcome::Failed(failure) if may_act || (depends && !is_told(watched.0.oid)) => {
+            failure.raise()
+        }
         Outcome::Failed(failure) => failure.message,
         Outcome::Unclear(_) if !depends => return Ok(()),
         Outcome::Unclear(problem) | Outcome::Cannot(problem) => problem,
@@ -213,15 +224,23 @@ pub fn arguments_now(
     }
 }
 
-fn has_name_in_literal(watched: &Watched, names: &Names) -> bool {
-    let names = names.each().into_iter().filter_map(|name| {
-        let name = encoding::to_utf8(name.to_bytes());
-        name.ok().map(|name| name.into_owned())
-    });
-    let names: Vec<String> = names.collect();
+fn has_name_in_literal(watched: &Watched, names: &[String]) -> bool {
     let arguments = watched.texts();
     let filter = arguments.iter().find_map(|argument| filter(argument));
     filter.is_some_and(|text| names.iter().any(|name| has_in_literal(text, name)))
+}
+
+fn has_name(watched: &Watched, names: &[String]) -> bool {
+    let arguments = watched.texts();
+    let mut arguments = arguments.iter();
+    arguments.any(|argument| names.iter().any(|name| argument.contains(name.as_str())))
+}
+
+/// One that has no form in UTF-8 is in no declaration that could be followed.
+fn in_utf8(names: &Names) -> Vec<String> {
+    let names = names.each().into_iter();
+    let text = |name: &CStr| Some(encoding::to_utf8(name.to_bytes()).ok()?.into_owned());
+    names.filter_map(text).collect()
 }
 
 fn what(names: &Names) -> String {

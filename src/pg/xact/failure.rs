@@ -128,6 +128,16 @@ impl Failure {
         self.sqlstate() == "53200"
     }
 
+    /// Whether a limit of Postgres's was exceeded (class "program limit exceeded").
+    pub fn is_limit_class(&self) -> bool {
+        self.sqlstate().starts_with("54")
+    }
+
+    /// Whether a value of an enum can be used after this transaction only (`unsafe_new_enum_value_usage`).
+    pub fn is_unsafe_use(&self) -> bool {
+        self.sqlstate() == "55P04"
+    }
+
     /// Whether a limit of Postgres's was exceeded (`program_limit_exceeded`).
     pub fn is_limit_exceeded(&self) -> bool {
         self.sqlstate() == "54000"
