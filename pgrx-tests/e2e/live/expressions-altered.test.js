@@ -285,11 +285,12 @@ describe('what a watch computes', () => {
 
   it('refuses a name that a literal has in it which isn\'t converted before a row comes', async () => {
     await works(`CREATE DOMAIN calm AS mood CHECK (VALUE <> 'sad'); CREATE TABLE orders (id int, moods calm[]);
-      CREATE TABLE kinds (id int); CREATE TYPE kind AS (of regclass)`.replace('CREATE DOMAIN', `CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN`));
+      CREATE TABLE kinds (id int); CREATE TYPE kind AS (of regclass)`.replace('CREATE DOMAIN', `CREATE TYPE mood AS ENUM ('sad', 'glad', ''); CREATE DOMAIN`));
     await watch(`rooms => '{staff}', filter => $$ moods && '{glad}' AND ('(kinds)'::kind).of IS NOT NULL $$`);
     for (const [sql, name] of [[`ALTER TYPE mood RENAME VALUE 'glad' TO 'happy'`, 'glad'], ['ALTER TABLE kinds RENAME TO sorts', 'kinds']]) {
       await refused(live.app, sql, '2BP01', { says: new RegExp(`a literal in its filter may name "${name}"`), hint: /sio_unwatch/ });
     }
+    await refused(live.app, `ALTER TYPE mood RENAME VALUE '' TO 'none'`, '2BP01', { says: 'a literal in its filter' });
     await works(`ALTER TYPE mood RENAME VALUE 'sad' TO 'down'`);
     assert.deepEqual(await ids(`INSERT INTO orders VALUES (1, '{glad}'), (2, '{}')`), [['insert', 1]]);
   });

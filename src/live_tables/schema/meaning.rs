@@ -69,7 +69,8 @@ impl Meaning {
             .find_map(|(literal, _)| {
                 let has = |name: &&&CStr| {
                     let (literal, name) = (literal.to_bytes(), name.to_bytes());
-                    literal.windows(name.len()).any(|part| part == name)
+                    // A value of an enum may be an empty text.
+                    name.is_empty() || literal.windows(name.len()).any(|part| part == name)
                 };
                 names.iter().find(has).map(|name| (*name).to_owned())
             })

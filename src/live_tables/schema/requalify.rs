@@ -21,8 +21,8 @@ use pgrx::pg_sys;
 use socketio_emitter_declaration::{filter, has_in_literal};
 use std::ffi::{CStr, CString};
 
-/// Gives the new names to all triggers that refer to what has got them. One that can't get them is an error if it is its owner, or a
-/// superuser, who has given the names; somebody else is warned: nobody can keep others from renaming what is theirs.
+/// Gives the new names to all triggers that refer to what has got them. One that can't get them is an error if its table is of the owner of
+/// what was renamed, or of who has renamed it; else a warning: nobody can keep others from renaming what is theirs.
 pub fn requalified(change: &Requalification) -> Result<(), Error> {
     let dependents = change.dependents();
     let mut patience = Patience::new();

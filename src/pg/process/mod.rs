@@ -1,4 +1,4 @@
-//! This process and the others: memory, interrupts, latches, shared memory.
+//! This process and the others: memory, interrupts, latches, settings, shared memory.
 
 #[cfg_attr(test, allow(dead_code, reason = "tests have no such allocator"))]
 pub mod alloc;
@@ -6,5 +6,6 @@ pub mod ballast;
 pub mod interrupt;
 pub mod latch;
 pub mod random;
+pub mod settings;
 pub mod shared;
 pub mod unwinding;

@@ -1,5 +1,6 @@
 //! Locks: of our own, which no statement takes, and how long to wait for others.
 
+use crate::pg::process::settings::with_settings;
 use pgrx::pg_sys;
 use std::ffi::CString;
 use std::time::Duration;
@@ -36,24 +37,12 @@ const EXCLUSIVE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 /// `lock_not_available`. It belongs into a subtransaction (`failure`), which puts the setting back after an ERROR.
 pub fn with_timeout<R>(limit: Duration, work: impl FnOnce() -> R) -> R {
     let limit = limit.as_millis() as i32;
-    // SAFETY: C strings, and a variable of the process; the setting is put back at the end of its level.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        if pg_sys::LockTimeout == 0 || pg_sys::LockTimeout > limit {
-            let value = CString::new(limit.to_string()).expect("digits have no NUL");
-            pg_sys::set_config_option(
-                c"lock_timeout".as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-        let result = work();
-        pg_sys::AtEOXact_GUC(true, level);
-        result
-    }
+    // SAFETY: a variable of the process.
+    let own = unsafe { pg_sys::LockTimeout };
+    let value = CString::new(limit.to_string()).expect("digits have no NUL");
+    let is_longer = own == 0 || own > limit;
+    with_settings(
+        is_longer.then_some((c"lock_timeout", value.as_c_str())),
+        work,
+    )
 }

@@ -1,6 +1,6 @@
 //! Settings under which a text of SQL means the same for everybody.
 
-use pgrx::pg_sys;
+use crate::pg::process::settings::with_settings;
 use std::ffi::CStr;
 
 /// What decides how a text is read, and how Postgres writes one. Nobody but Postgres has put anything on that search path.
@@ -19,23 +19,5 @@ const SETTINGS: [(&CStr, &CStr); 8] = [
 
 /// Runs `work` with these settings, whatever those of the session.
 pub(super) fn with_pinned<R>(work: impl FnOnce() -> R) -> R {
-    // SAFETY: C strings; the settings are put back at the end of their level, or by Postgres after an ERROR.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        for (name, value) in SETTINGS {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-        let result = work();
-        pg_sys::AtEOXact_GUC(true, level);
-        result
-    }
+    with_settings(SETTINGS, work)
 }
